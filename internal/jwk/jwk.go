@@ -1,0 +1,248 @@
+// Package jwk reads one entry of a JWK Set (RFC 7517) into a public key that
+// may verify signatures, or says in one line why it may not.
+//
+// It is strict where a token could profit: names and values are compared
+// exactly, nothing may stand twice, and each rule on key material is checked
+// here before the standard library makes the key. It is tolerant where real
+// issuers need it and nothing is lost: in how the base64 of key material is
+// written, and in everything about certificates.
+package jwk
+
+import (
+	"crypto"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/seed-22400188/jwks/internal/strictjson"
+)
+
+// maxKeyID is the longest "kid" accepted, in bytes. It becomes the key of an
+// index and a part of messages, and no issuer comes near.
+const maxKeyID = 256
+
+// quoteLimit is how many bytes of foreign text a reason may show.
+const quoteLimit = 64
+
+// Key is one checked public key and what its entry says about it. It shares no
+// memory with the document it was read from.
+type Key struct {
+	ID    string // "kid"; "" when absent or empty
+	Type  string // "kty": RSA, EC, OKP or AKP
+	Curve string // "crv" of EC and OKP, else ""
+	Use   string // "use": "sig", or "" when absent
+	Alg   string // "alg" as declared, or "" when absent
+
+	// Algorithms are the JWS algorithms that the key may verify, by their
+	// registered names: the declared one, else what type and curve allow. An
+	// Ed25519 key always has both of its names, EdDSA and Ed25519 (RFC 9864).
+	Algorithms []string
+
+	// Public is an *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey, or, on
+	// Go 1.27 and later, an *mldsa.PublicKey.
+	Public crypto.PublicKey
+
+	X5t     string   // "x5t" as published, "" unless a string
+	X5tS256 string   // "x5t#S256" as published, "" unless a string
+	Issuer  string   // "issuer" (Entra names the issuer of each key), "" when absent
+	KeyOps  []string // "key_ops", nil when absent
+}
+
+// Parse reads the JWK that v is. The key is nil exactly when there is an error,
+// whose text is one line without prefix and holds no key material. The string
+// is the "kid", whenever that is a string, also when the entry is refused and
+// whatever its length, so that a report can name the entry.
+func Parse(v strictjson.Value) (*Key, string, error) {
+	var e entry
+	broken := e.read(v)
+	kid, odd := e.keyID()
+	// Published secrets come first: their owner must hear of them, whatever
+	// else is wrong with the entry.
+	for _, err := range []error{e.published(), broken, odd} {
+		if err != nil {
+			return nil, kid, err
+		}
+	}
+	k := &Key{ID: kid}
+	if err := e.parse(k); err != nil {
+		return nil, kid, err
+	}
+	return k, kid, nil
+}
+
+// Equal reports whether a and b are the same public key. Keys of different
+// types, and values that are no keys, are not.
+func Equal(a, b crypto.PublicKey) bool {
+	k, ok := a.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && k.Equal(b)
+}
+
+// entry holds the members of a JWK that matter here, unread. Those that are
+// absent are the zero Value.
+type entry struct {
+	kid, kty, use, keyOps, alg strictjson.Value // RFC 7517 section 4
+	x5c, x5t, x5tS256          strictjson.Value
+	n, e                       strictjson.Value // RFC 7518 section 6.3, RSA
+	crv, x, y                  strictjson.Value // RFC 7518 section 6.2, EC, and RFC 8037, OKP
+	pub                        strictjson.Value // RFC 9964, AKP
+	issuer                     strictjson.Value // not registered, Entra
+	secret                     string           // name of a member with private or symmetric material
+}
+
+// read finds the members of v. An error does not keep it from finding what a
+// report needs.
+func (e *entry) read(v strictjson.Value) error {
+	if v.Kind() != strictjson.ObjectKind {
+		return errors.New("not a JSON object")
+	}
+	members := v.Members()
+	e.collect(&members)
+	err := members.Err()
+	if err != nil {
+		// RFC 7517 section 4 lets a reader refuse duplicates or take the
+		// last; two readers must not come to two keys.
+		all := v.Members()
+		all.AllowDuplicates()
+		e.collect(&all)
+	}
+	return err
+}
+
+func (e *entry) collect(m *strictjson.Members) {
+	for m.Next() {
+		switch name := m.Name(); name {
+		case "kid":
+			e.kid = m.Value()
+		case "kty":
+			e.kty = m.Value()
+		case "use":
+			e.use = m.Value()
+		case "key_ops":
+			e.keyOps = m.Value()
+		case "alg":
+			e.alg = m.Value()
+		case "n":
+			e.n = m.Value()
+		case "e":
+			e.e = m.Value()
+		case "crv":
+			e.crv = m.Value()
+		case "x":
+			e.x = m.Value()
+		case "y":
+			e.y = m.Value()
+		case "pub":
+			e.pub = m.Value()
+		case "x5c":
+			e.x5c = m.Value()
+		case "x5t":
+			e.x5t = m.Value()
+		case "x5t#S256":
+			e.x5tS256 = m.Value()
+		case "issuer":
+			e.issuer = m.Value()
+		case "d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv":
+			// RFC 7518 sections 6.2.2, 6.3.2 and 6.4, RFC 9964. Present is
+			// enough: for every type, and whatever the value.
+			e.secret = name
+		}
+	}
+}
+
+// published says that the entry gives away what should be secret. Whoever
+// reads the set could sign with such a key, so it proves nothing any more.
+func (e *entry) published() error {
+	switch e.secret {
+	case "":
+		return nil
+	case "k":
+		return errors.New(`symmetric member "k" published`)
+	default:
+		return fmt.Errorf("private member %q published", e.secret)
+	}
+}
+
+// parse fills k. The rules that cost least come first.
+func (e *entry) parse(k *Key) error {
+	if err := e.readUse(k); err != nil {
+		return err
+	}
+	if err := e.readKeyOps(k); err != nil {
+		return err
+	}
+	if err := e.readIssuer(k); err != nil {
+		return err
+	}
+	if err := e.readMaterial(k); err != nil {
+		return err
+	}
+	if err := checkCertificate(e.x5c, k.Public); err != nil {
+		return err
+	}
+	k.X5t, k.X5tS256 = optional(e.x5t), optional(e.x5tS256)
+	return nil
+}
+
+// readMaterial dispatches on "kty" (RFC 7517 section 4.1), which is case
+// sensitive.
+func (e *entry) readMaterial(k *Key) error {
+	kty, err := text("kty", e.kty)
+	if err != nil {
+		return err
+	}
+	switch kty {
+	case "RSA":
+		return e.readRSA(k)
+	case "EC":
+		return e.readEC(k)
+	case "OKP":
+		return e.readOKP(k)
+	case "AKP":
+		return e.readAKP(k)
+	case "oct":
+		return errors.New(`kty "oct" is symmetric, not a public key`)
+	default:
+		return fmt.Errorf("kty %s is not supported", quote(kty))
+	}
+}
+
+// text reads a member that must be a string.
+func text(name string, v strictjson.Value) (string, error) {
+	switch v.Kind() {
+	case strictjson.String:
+	case strictjson.Absent:
+		return "", fmt.Errorf("%s is missing", name)
+	default:
+		return "", fmt.Errorf("%s is not a string", name)
+	}
+	s, err := v.Text()
+	if err != nil {
+		return "", fmt.Errorf("%s is not valid text: %w", name, err)
+	}
+	return s, nil
+}
+
+// optional reads a member that counts only when it is a string. The copy keeps
+// a key from holding the whole document in memory.
+func optional(v strictjson.Value) string {
+	s, err := v.Text()
+	if err != nil {
+		return ""
+	}
+	return strings.Clone(s)
+}
+
+// quote makes foreign text fit for a reason: quoted, so that it cannot break
+// the line, and cut.
+func quote(s string) string {
+	if len(s) <= quoteLimit {
+		return strconv.Quote(s)
+	}
+	cut := quoteLimit
+	for cut > quoteLimit-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return strconv.Quote(s[:cut]) + "…"
+}

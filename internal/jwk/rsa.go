@@ -1,0 +1,121 @@
+package jwk
+
+import (
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"math/big"
+	"math/bits"
+	"strings"
+)
+
+// The sizes of an RSA modulus, in bits. RFC 7518 section 3.3 demands the least;
+// the most is what crypto/tls takes as well, as the work of a verification
+// grows with the square.
+const (
+	minModulus = 2048
+	maxModulus = 8192
+)
+
+// maxExponent is the largest public exponent that crypto/rsa verifies with.
+const maxExponent = 1<<31 - 1
+
+// rsaKey keeps a key and its modulus in one allocation.
+type rsaKey struct {
+	key     rsa.PublicKey
+	modulus big.Int
+}
+
+// readRSA reads an RSA key (RFC 7518 section 6.3.1).
+func (e *entry) readRSA(k *Key) error {
+	k.Type = "RSA"
+	if err := e.readAlg(k, "RSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"); err != nil {
+		return err
+	}
+	ns, err := text("n", e.n)
+	if err != nil {
+		return err
+	}
+	es, err := text("e", e.e)
+	if err != nil {
+		return err
+	}
+	var pub rsaKey
+	if pub.key.E, err = exponent(es); err != nil {
+		return err
+	}
+	// Two octets more than the largest modulus: see modulus.
+	var buf [maxModulus/8 + 2]byte
+	n, err := modulus(buf[:], ns)
+	if err != nil {
+		return err
+	}
+	pub.modulus.SetBytes(n)
+	pub.key.N = &pub.modulus
+	k.Public = &pub.key
+	return nil
+}
+
+// modulus decodes and checks "n". The result is a part of buf.
+func modulus(buf []byte, s string) ([]byte, error) {
+	s = unpad(s)
+	// RFC 7518 section 6.3.1.1 knows that leading zero octets occur and forbids
+	// them. Java's BigInteger puts one before every modulus of full size, and
+	// Battle.net and PayPal publish that. Four letters A are three such octets.
+	for strings.HasPrefix(s, "AAAA") {
+		s = s[4:]
+	}
+	// Now at most two are left, so what does not fit into buf is too large, and
+	// is not even decoded.
+	if octets(s) > len(buf) {
+		return nil, fmt.Errorf("RSA modulus of more than %d bits, want %d to %d", maxModulus, minModulus, maxModulus)
+	}
+	size, err := decode(buf, s)
+	if err != nil {
+		return nil, fmt.Errorf("n is %w", err)
+	}
+	n := buf[:size]
+	for len(n) > 0 && n[0] == 0 {
+		n = n[1:]
+	}
+	length := 0
+	if len(n) > 0 {
+		length = 8*(len(n)-1) + bits.Len8(n[0])
+	}
+	if length < minModulus || length > maxModulus {
+		return nil, fmt.Errorf("RSA modulus of %d bits, want %d to %d", length, minModulus, maxModulus)
+	}
+	if n[len(n)-1]&1 == 0 {
+		return nil, errors.New("RSA modulus is even")
+	}
+	if hasROCAFingerprint(n) {
+		return nil, errors.New("RSA modulus has the ROCA fingerprint (CVE-2017-15361)")
+	}
+	return n, nil
+}
+
+// exponent decodes and checks "e". With 1 everybody can sign, an even one is
+// no RSA, and crypto/rsa refuses a larger one when it verifies.
+func exponent(s string) (int, error) {
+	s = unpad(s)
+	var buf [8]byte
+	if octets(s) > len(buf) {
+		return 0, fmt.Errorf("RSA exponent is not odd and between 3 and %d", maxExponent)
+	}
+	size, err := decode(buf[:], s)
+	if err != nil {
+		return 0, fmt.Errorf("e is %w", err)
+	}
+	var e uint64
+	for _, b := range buf[:size] {
+		e = e<<8 | uint64(b)
+	}
+	switch {
+	case size > 0 && buf[0] == 0:
+		// RFC 7518 section 2, Base64urlUInt: the minimum number of octets.
+		return 0, errors.New("RSA exponent begins with a zero octet")
+	case e < 3 || e > maxExponent || e&1 == 0:
+		return 0, fmt.Errorf("RSA exponent is not odd and between 3 and %d", maxExponent)
+	}
+	return int(e), nil
+}
