@@ -1,0 +1,113 @@
+package jwkstest
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+)
+
+// SignOption changes one token of [Issuer.Sign]; the functions of this package are
+// the only ones that make one.
+type SignOption interface{ applySign(*signing) }
+
+type signOption func(*signing)
+
+func (f signOption) applySign(s *signing) { f(s) }
+
+type signing struct {
+	kid    *string
+	header map[string]any
+}
+
+// WithKeyID signs with the issuer's key of this ID, also one that
+// [Issuer.RemoveKey] took out of the key set. An ID that the issuer never had
+// only goes into the header, and the key that signs by default signs. The
+// default is the newest key.
+func WithKeyID(kid string) SignOption {
+	return signOption(func(s *signing) { s.kid = &kid })
+}
+
+// WithHeader sets a header parameter (RFC 7515 section 4), or removes it if
+// value is nil. It changes what the header says and nothing else: with "alg" or
+// "kid" it makes a token whose header does not tell the truth. The default
+// header has the "alg" and "kid" of the key that signs, and "typ" JWT.
+func WithHeader(name string, value any) SignOption {
+	return signOption(func(s *signing) { s.header[name] = value })
+}
+
+// Sign makes a token (RFC 7519, in the compact form of RFC 7515 section 7.1)
+// with these claims and, where claims lacks them:
+//
+//   - iss: [Issuer.URL]; of a template with {tenantid}, its place is taken by
+//     the claim tid if that is a string
+//   - sub: "user"
+//   - iat: now, and exp: in an hour, by the clock of package time, which a
+//     testing/synctest bubble fakes
+//
+// A claim whose value is nil stays out, these four included; for a null, use
+// json.RawMessage("null"). Other values are marshalled as they are, so that a
+// claim can have a wrong type. Sign leaves the map alone.
+//
+// The newest key signs, at the start the first one of [WithAlgorithms]; what
+// signs once it was removed, [Issuer.RemoveKey] says. A value that
+// encoding/json cannot marshal panics.
+func (i *Issuer) Sign(claims map[string]any, opts ...SignOption) string {
+	s := signing{header: make(map[string]any)}
+	for _, o := range opts {
+		o.applySign(&s)
+	}
+	key := i.keyFor(s.kid)
+
+	header := map[string]any{"alg": key.alg, "kid": key.kid, "typ": "JWT"}
+	if s.kid != nil {
+		header["kid"] = *s.kid
+	}
+	now := time.Now()
+	payload := map[string]any{
+		"iss": i.issuerFor(claims),
+		"sub": "user",
+		"iat": now.Unix(),
+		"exp": now.Add(time.Hour).Unix(),
+	}
+	input := segment("header", header, s.header) + "." + segment("claims", payload, claims)
+	signature, err := key.sign(input, key.private)
+	if err != nil {
+		panic(fmt.Sprintf("jwkstest: Sign: signing with %s (%s): %v", key.kid, key.alg, err))
+	}
+	return input + "." + base64.RawURLEncoding.EncodeToString(signature)
+}
+
+// keyFor is the issuer's key of this ID, else the one that signs.
+func (i *Issuer) keyFor(kid *string) *signingKey {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if kid != nil {
+		for _, k := range i.made {
+			if k.kid == *kid {
+				return k
+			}
+		}
+	}
+	return i.signer
+}
+
+func (i *Issuer) issuerFor(claims map[string]any) string {
+	if tid, ok := claims["tid"].(string); ok && tid != "" {
+		return strings.Replace(i.url, tenantID, tid, 1)
+	}
+	return i.url
+}
+
+// segment lays set over defaults, leaves out what is nil, and encodes the rest.
+func segment(name string, defaults, set map[string]any) string {
+	maps.Copy(defaults, set)
+	maps.DeleteFunc(defaults, func(_ string, v any) bool { return v == nil })
+	b, err := json.Marshal(defaults)
+	if err != nil {
+		panic(fmt.Sprintf("jwkstest: Sign: the %s cannot be marshalled: %v", name, err))
+	}
+	return base64.RawURLEncoding.EncodeToString(b)
+}

@@ -1,0 +1,79 @@
+package jwkstest
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+)
+
+// HTTPClient returns a new HTTP client that reaches this issuer in memory and
+// nothing else: there is no socket and no goroutine, so it works inside a
+// testing/synctest bubble. It answers for the issuer's host under http and
+// https alike, and compares no certificates. A request to any other host fails
+// as for a host that does not exist, with a [net.DNSError]; after
+// [Issuer.Close] requests fail as if nobody listened. Requests end with their
+// context.
+func (i *Issuer) HTTPClient() *http.Client { return &http.Client{Transport: transport{i}} }
+
+type transport struct{ issuer *Issuer }
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		defer r.Body.Close() // a RoundTripper closes it, errors or not
+	}
+	if host := hostOf(r.URL); host != t.issuer.host {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{
+			Err:        fmt.Sprintf("no such host: this client of jwkstest reaches only %q", t.issuer.host),
+			Name:       r.URL.Hostname(),
+			IsNotFound: true,
+		}}
+	}
+	a, err := t.issuer.answer(r)
+	if err != nil {
+		return nil, err
+	}
+	body, length := a.body, int64(len(a.body))
+	if len(body) > 0 {
+		a.header.Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	if r.Method == http.MethodHead {
+		body = nil // but the length is that of a GET: RFC 9110 section 9.3.2
+	}
+	return &http.Response{
+		Status:        strconv.Itoa(a.status) + " " + http.StatusText(a.status),
+		StatusCode:    a.status,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        a.header,
+		Body:          io.NopCloser(bytes.NewReader(body)),
+		ContentLength: length,
+		Request:       r,
+	}, nil
+}
+
+// Handler serves the issuer on a real socket, for code whose HTTP client cannot
+// be replaced. [WithBaseURL] must name the server's address; see the example.
+// The handler looks at the path of a request, not at its host, so it may stand
+// next to other handlers but not below another path. [Hang] and [Delay] end
+// with the request's context, and where no answer comes, also after
+// [Issuer.Close], the connection is closed ([http.ErrAbortHandler]).
+func (i *Issuer) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a, err := i.answer(r)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		for name, values := range a.header {
+			w.Header()[name] = values
+		}
+		if len(a.body) > 0 {
+			w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+		}
+		w.WriteHeader(a.status)
+		_, _ = w.Write(a.body) // it fails when the client has gone
+	})
+}
