@@ -1,0 +1,112 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"time"
+)
+
+// Error is why a document could not be fetched. Its text is one line without
+// any of the document; foreign text in it is quoted and cut to 64 bytes.
+//
+// It matches [os.ErrDeadlineExceeded] if time ran out, and the errors below it
+// (of the network, of TLS, of the user's client) unless they are or wrap an
+// error of the context package: see [Fetcher.Get].
+type Error struct {
+	URL        string        // the URL asked for, as DisplayURL shows it
+	StatusCode int           // of an answer that was neither 200 nor an expected 304, else 0
+	RetryAfter time.Duration // what that answer asked for, else 0; nothing caps it but RFC 9111's 2^31 s
+	Err        error         // the cause
+}
+
+func (e *Error) Error() string {
+	text := "GET " + showURL(e.URL) + ": " + fmt.Sprint(e.Err)
+	if e.RetryAfter > 0 {
+		text += fmt.Sprintf(" (retry after %v)", e.RetryAfter)
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Permanent marks an error of a dialer or transport that another attempt would
+// meet again, so that Get does not retry.
+func Permanent(err error) error { return &permanentError{err} }
+
+type permanentError struct{ error }
+
+func (e *permanentError) Unwrap() error { return e.error }
+
+// errCancelled says that the context of a fetch was cancelled. It is not
+// [context.Canceled], see [Fetcher.Get].
+var errCancelled = errors.New("cancelled")
+
+// timeoutError says that time ran out. It is not [context.DeadlineExceeded],
+// see [Fetcher.Get].
+type timeoutError string
+
+func (e timeoutError) Error() string        { return string(e) }
+func (e timeoutError) Timeout() bool        { return true }
+func (e timeoutError) Is(target error) bool { return target == os.ErrDeadlineExceeded }
+
+// statusError describes an answer that is neither 200 nor an expected 304. The
+// text of the status is ours; the one that the server sent is not shown.
+func statusError(code int) error {
+	what := strconv.Itoa(code)
+	if text := http.StatusText(code); text != "" {
+		what += " " + text
+	}
+	if code == http.StatusNotModified {
+		return fmt.Errorf("answered %s, but the request had no condition", what)
+	}
+	return fmt.Errorf("answered %s, expected 200", what)
+}
+
+// transportError is an error of the transport, the network or the user's
+// client with a text that can be shown.
+type transportError struct {
+	text    string
+	err     error // nil if it matches an error of the context package
+	timeout bool
+}
+
+func (e *transportError) Error() string { return e.text }
+func (e *transportError) Unwrap() error { return e.err }
+func (e *transportError) Timeout() bool { return e.timeout }
+func (e *transportError) Is(target error) bool {
+	return e.timeout && target == os.ErrDeadlineExceeded
+}
+
+// wrap makes err fit to be seen: without the URL, which may hold a secret and
+// is named by Error already, and without a match for the errors of contexts.
+func wrap(err error) *transportError {
+	for {
+		// url.Error repeats the URL. Only the outermost ones are taken off: one
+		// that is wrapped by something else is part of a text.
+		u, ok := err.(*url.Error)
+		if !ok || u.Err == nil {
+			break
+		}
+		err = u.Err
+	}
+	e := &transportError{text: describe(err), err: err, timeout: isTimeout(err)}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		e.err = nil
+	}
+	return e
+}
+
+// isTimeout reports whether err says that time ran out, of which there are
+// many kinds: of a dialer, of a TLS handshake, of the user's client.
+func isTimeout(err error) bool {
+	var n net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) ||
+		errors.As(err, &n) && n.Timeout()
+}
