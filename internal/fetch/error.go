@@ -10,6 +10,8 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"github.com/seed-22400188/jwks/internal/show"
 )
 
 // Error is why a document could not be fetched. Its text is one line without
@@ -19,14 +21,14 @@ import (
 // (of the network, of TLS, of the user's client) unless they are or wrap an
 // error of the context package: see [Fetcher.Get].
 type Error struct {
-	URL        string        // the URL asked for, as DisplayURL shows it
+	URL        string        // the URL asked for, without user info, query and fragment
 	StatusCode int           // of an answer that was neither 200 nor an expected 304, else 0
 	RetryAfter time.Duration // what that answer asked for, else 0; nothing caps it but RFC 9111's 2^31 s
 	Err        error         // the cause
 }
 
 func (e *Error) Error() string {
-	text := "GET " + showURL(e.URL) + ": " + fmt.Sprint(e.Err)
+	text := "GET " + show.URL(e.URL) + ": " + fmt.Sprint(e.Err)
 	if e.RetryAfter > 0 {
 		text += fmt.Sprintf(" (retry after %v)", e.RetryAfter)
 	}

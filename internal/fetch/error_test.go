@@ -19,6 +19,8 @@ import (
 	"testing/synctest"
 	"time"
 	"unicode/utf8"
+
+	"github.com/seed-22400188/jwks/internal/show"
 )
 
 func TestErrorText(t *testing.T) {
@@ -161,7 +163,7 @@ func TestForeignTextOnTheWire(t *testing.T) {
 				_, err := New(Config{Client: c, MaxSize: 1024, Timeout: time.Second, AllowHTTP: true}).Get(t.Context(), Request{URL: "http://idp.example/"})
 				e := mustFail(t, err)
 				got := e.Error()
-				if !strings.Contains(got, tt.want) || strings.Count(got, "JUNK")*len("JUNK") > maxForeign || !utf8.ValidString(got) || strings.Contains(got, "\x1b") {
+				if !strings.Contains(got, tt.want) || strings.Count(got, "JUNK")*len("JUNK") > show.Limit || !utf8.ValidString(got) || strings.Contains(got, "\x1b") {
 					t.Errorf("error %q, want %q", got, tt.want)
 				}
 			})

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/seed-22400188/jwks/internal/show"
 )
 
 // Config says how to fetch. New does not check it; the limits are used as
@@ -54,9 +56,9 @@ type Request struct {
 	// 5.2.1.4).
 	NoCache bool
 	// Stumbled, unless nil, is called once, as soon as the first attempt has
-	// failed, from the goroutine of Get and before any retry. A Get that
-	// fails has always called it.
-	Stumbled func()
+	// failed, with its error, from the goroutine of Get and before any retry.
+	// A Get that fails has always called it.
+	Stumbled func(*Error)
 }
 
 // Response is an answer with status 200, or 304 to a conditional request.
@@ -106,8 +108,9 @@ func (f *Fetcher) Get(ctx context.Context, r Request) (*Response, error) {
 	start := time.Now()
 	u, err := parseURL(r.URL, f.cfg.AllowHTTP)
 	if err != nil {
-		r.stumble()
-		return nil, &Error{URL: shorten(DisplayURL(r.URL)), Err: err} // it may be of any length
+		e := &Error{URL: show.CutURL(r.URL), Err: err} // it may be of any length
+		r.stumble(e)
+		return nil, e
 	}
 	client, release := f.borrow()
 	defer release()
@@ -116,20 +119,20 @@ func (f *Fetcher) Get(ctx context.Context, r Request) (*Response, error) {
 		if fail == nil {
 			return resp, nil
 		}
+		fail.err.URL = show.WholeURL(r.URL)
 		if n == 1 {
-			r.stumble()
+			r.stumble(fail.err)
 		}
 		if !fail.again || n > f.cfg.Retries || !sleep(ctx, pause(n)) {
-			fail.err.URL = DisplayURL(r.URL)
 			return nil, fail.err
 		}
 	}
 }
 
-// stumble tells the caller that the first attempt failed.
-func (r Request) stumble() {
+// stumble tells the caller how the first attempt failed.
+func (r Request) stumble(e *Error) {
 	if r.Stumbled != nil {
-		r.Stumbled()
+		r.Stumbled(e)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/seed-22400188/jwks/internal/show"
 )
 
 const docURL = "https://idp.example/jwks"
@@ -358,9 +360,9 @@ func TestURLIsCheckedBeforeAnyRequest(t *testing.T) {
 			t.Errorf("a request for %q", raw)
 			return nil, io.EOF
 		}))
-		_, err := f.Get(t.Context(), Request{URL: raw, Stumbled: func() { stumbled++ }})
+		_, err := f.Get(t.Context(), Request{URL: raw, Stumbled: func(*Error) { stumbled++ }})
 		e := mustFail(t, err)
-		if strings.Contains(e.Error()+e.URL, "SECRET") || len(e.URL) > maxForeign {
+		if strings.Contains(e.Error()+e.URL, "SECRET") || len(e.URL) > show.Limit {
 			t.Errorf("error %q", err)
 		}
 		if stumbled != 1 {
@@ -397,7 +399,7 @@ func TestPanicsOfTheClientBecomeErrors(t *testing.T) {
 			rt := tt.client.Transport
 			tt.client.Transport = roundTrip(func(r *http.Request) (*http.Response, error) { requests++; return rt.RoundTrip(r) })
 			f := New(Config{Client: tt.client, MaxSize: 10, Retries: 2})
-			_, err := f.Get(t.Context(), Request{URL: docURL, Stumbled: func() { stumbled++ }})
+			_, err := f.Get(t.Context(), Request{URL: docURL, Stumbled: func(*Error) { stumbled++ }})
 			if e := mustFail(t, err); !strings.Contains(e.Error(), "the HTTP client panicked") || !strings.Contains(e.Error(), tt.want) || strings.Contains(e.Error(), "SECRET") {
 				t.Errorf("error %q, want %q", err, tt.want)
 			}

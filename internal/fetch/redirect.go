@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/seed-22400188/jwks/internal/show"
 )
 
 // maxRedirects is how many redirects one attempt follows.
@@ -25,7 +27,7 @@ func (e *redirectError) Unwrap() error { return e.err }
 func (f *Fetcher) checkRedirect(theirs func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
 	return func(req *http.Request, via []*http.Request) error {
 		if reason := f.refuseRedirect(req.URL, via); reason != "" {
-			return &redirectError{text: "redirect to " + quoteURL(req.URL.String()) + " refused: " + reason}
+			return &redirectError{text: "redirect to " + show.QuoteURL(req.URL.String()) + " refused: " + reason}
 		}
 		// net/http tells the target where it was referred from, and the query
 		// of that URL may hold a secret.
@@ -54,7 +56,7 @@ func (f *Fetcher) refuseRedirect(target *url.URL, via []*http.Request) string {
 	// Also where http is allowed: who redirects https to http gives away
 	// what the configuration asked for.
 	if last.Scheme == "https" && target.Scheme != "https" {
-		return "it leads from https to " + quote(target.Scheme)
+		return "it leads from https to " + show.Quote(target.Scheme)
 	}
 	if _, err := parseURL(target.String(), f.cfg.AllowHTTP); err != nil {
 		return err.Error()
@@ -62,7 +64,7 @@ func (f *Fetcher) refuseRedirect(target *url.URL, via []*http.Request) string {
 	// Configured headers are credentials more often than not. net/http drops
 	// only those that it knows, and keeps them for subdomains.
 	if len(f.cfg.Header) > 0 && hostPort(target) != hostPort(first) {
-		return "it leads to another host, and configured headers are only sent to " + quote(hostPort(first))
+		return "it leads to another host, and configured headers are only sent to " + show.Quote(hostPort(first))
 	}
 	return ""
 }

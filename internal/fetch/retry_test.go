@@ -112,7 +112,7 @@ func TestRetries(t *testing.T) {
 				})
 				cfg.Retries = tt.retries
 				var stumbles []time.Duration
-				resp, err := New(cfg).Get(ctx, Request{URL: docURL, Stumbled: func() { stumbles = append(stumbles, time.Since(start)) }})
+				resp, err := New(cfg).Get(ctx, Request{URL: docURL, Stumbled: func(*Error) { stumbles = append(stumbles, time.Since(start)) }})
 
 				if took := time.Since(start); took < tt.min || took > tt.max {
 					t.Errorf("took %v, want %v to %v", took, tt.min, tt.max)

@@ -6,13 +6,10 @@ import (
 	"io"
 	"net"
 	"os"
-	"strconv"
 	"strings"
-	"unicode/utf8"
-)
 
-// maxForeign is how many bytes of a foreign text are shown.
-const maxForeign = 64
+	"github.com/seed-22400188/jwks/internal/show"
+)
 
 // describe returns a text for an error of a transport. The common ones are
 // written anew from their parts; any other text may quote what a server, a
@@ -32,17 +29,17 @@ func describe(err error) string {
 	case errors.Is(err, io.EOF):
 		return "the connection was closed before an answer came (EOF)"
 	case errors.As(err, &dns) && dns.IsNotFound:
-		return "lookup of " + quote(dns.Name) + ": no such host"
+		return "lookup of " + show.Quote(dns.Name) + ": no such host"
 	case errors.As(err, &dns):
-		return "lookup of " + quote(dns.Name) + ": " + quote(dns.Err)
+		return "lookup of " + show.Quote(dns.Name) + ": " + show.Quote(dns.Err)
 	case errors.As(err, &op) && errors.As(op.Err, &sys):
 		text := op.Op + " " + op.Net
 		if op.Addr != nil {
 			text += " " + op.Addr.String()
 		}
-		return oneLine(text) + ": " + oneLine(sys.Err.Error()) // as in "connection refused"
+		return show.Line(text) + ": " + show.Line(sys.Err.Error()) // as in "connection refused"
 	case errors.As(err, &name):
-		return "the server's certificate is not for " + quote(name.Host)
+		return "the server's certificate is not for " + show.Quote(name.Host)
 	case errors.As(err, &authority):
 		return "the server's certificate is signed by an unknown authority"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
@@ -51,65 +48,7 @@ func describe(err error) string {
 	// These prefixes alone would fill what is shown.
 	text := strings.TrimPrefix(err.Error(), "net/http: HTTP/1.x transport connection broken: ")
 	text = strings.TrimPrefix(text, "tls: failed to verify certificate: ")
-	return quote(redact(text))
-}
-
-// quote quotes a foreign text and cuts it to 64 bytes.
-func quote(s string) string {
-	return strconv.Quote(cut(s))
-}
-
-// oneLine is quote for texts that are harmless as a rule and read better
-// without quotes.
-func oneLine(s string) string {
-	if strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
-		return quote(s)
-	}
-	return cut(s)
-}
-
-// cut keeps the first 64 bytes of s, with a mark if there was more.
-func cut(s string) string {
-	const mark = "…"
-	if len(s) <= maxForeign {
-		return s
-	}
-	return s[:boundary(s, maxForeign-len(mark))] + mark
-}
-
-// boundary returns the largest index up to i where a character of s begins.
-func boundary(s string, i int) int {
-	for n := 0; i > 0 && n < utf8.UTFMax && !utf8.RuneStart(s[i]); n++ {
-		i--
-	}
-	return i
-}
-
-// shorten keeps 64 bytes of a URL, from both of its ends: the documents of an
-// issuer differ in how their URLs end.
-func shorten(s string) string {
-	const mark, tail = "…", 24
-	if len(s) <= maxForeign {
-		return s
-	}
-	i := len(s) - tail
-	for i < len(s) && !utf8.RuneStart(s[i]) {
-		i++
-	}
-	return s[:boundary(s, maxForeign-tail-len(mark))] + mark + s[i:]
-}
-
-// quoteURL is quote for the text of a URL.
-func quoteURL(raw string) string { return strconv.Quote(shorten(DisplayURL(raw))) }
-
-// showURL shortens a URL that DisplayURL returned, and quotes it only if it
-// has characters that would break the line or its reading.
-func showURL(display string) string {
-	s := shorten(display)
-	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r == '"' || isOdd(r) }) {
-		return strconv.Quote(s)
-	}
-	return s
+	return show.Quote(redact(text))
 }
 
 // redact takes what may be secret out of the URLs in a text: queries, and

@@ -7,8 +7,9 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/seed-22400188/jwks/internal/show"
 )
 
 // maxURL is how many bytes a URL may have.
@@ -22,7 +23,7 @@ const maxURL = 2048
 func CheckURL(raw string, allowHTTP bool) (*url.URL, error) {
 	u, err := parseURL(raw, allowHTTP)
 	if err != nil {
-		return nil, fmt.Errorf("URL %s: %w", quoteURL(raw), err)
+		return nil, fmt.Errorf("URL %s: %w", show.QuoteURL(raw), err)
 	}
 	return u, nil
 }
@@ -34,7 +35,7 @@ func parseURL(raw string, allowHTTP bool) (*url.URL, error) {
 		return nil, errors.New("it is empty")
 	case len(raw) > maxURL:
 		return nil, fmt.Errorf("it has %d bytes, the limit is %d", len(raw), maxURL)
-	case !utf8.ValidString(raw) || strings.ContainsFunc(raw, isOdd):
+	case !utf8.ValidString(raw) || strings.ContainsFunc(raw, show.Odd):
 		// Parsers disagree about these: some take a backslash for a slash.
 		return nil, errors.New("it contains a space, a backslash, or a character that cannot be printed")
 	case strings.Contains(raw, "#"):
@@ -49,7 +50,7 @@ func parseURL(raw string, allowHTTP bool) (*url.URL, error) {
 	case u.Scheme == "":
 		return nil, errors.New("it is not absolute, expected https://host/path")
 	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, fmt.Errorf("expected scheme https, not %s", quote(u.Scheme))
+		return nil, fmt.Errorf("expected scheme https, not %s", show.Quote(u.Scheme))
 	case u.Opaque != "":
 		return nil, errors.New("it has no host, expected https://host/path")
 	case u.User != nil:
@@ -63,10 +64,6 @@ func parseURL(raw string, allowHTTP bool) (*url.URL, error) {
 	}
 	return u, nil
 }
-
-// isOdd reports characters that no URL needs unescaped: all white space,
-// control and format characters, and the backslash.
-func isOdd(r rune) bool { return r == ' ' || r == '\\' || !unicode.IsPrint(r) }
 
 // checkHost checks host and port. url.Parse permits more: a port alone,
 // quotes and brackets in a name, and (escaped) any character beyond ASCII.
@@ -97,7 +94,7 @@ func notInName(r rune) bool {
 	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-', r == '.', r == '_':
 		return false
 	}
-	return r < utf8.RuneSelf || isOdd(r)
+	return r < utf8.RuneSelf || show.Odd(r)
 }
 
 // isLoopback reports whether a host can only be this machine.
@@ -108,30 +105,4 @@ func isLoopback(host string) bool {
 	// RFC 6761 6.3: localhost and everything below it.
 	name := strings.TrimSuffix(strings.ToLower(host), ".")
 	return name == "localhost" || strings.HasSuffix(name, ".localhost")
-}
-
-// DisplayURL returns raw as it may be shown: without user info and fragment,
-// and with "?…" in place of a query, which may hold a secret. Of a text that
-// is no URL, and might be one with a password in it, little is left. It is not
-// shortened.
-func DisplayURL(raw string) string {
-	u, err := url.Parse(raw)
-	switch {
-	case err == nil && u.Host != "":
-		query := u.RawQuery != ""
-		u.User, u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = nil, "", false, "", ""
-		if query {
-			return u.String() + "?…"
-		}
-		return u.String()
-	case strings.Contains(raw, "@"):
-		if scheme, _, ok := strings.Cut(raw, "://"); ok && !strings.Contains(scheme, "@") {
-			return scheme + "://…"
-		}
-		return "…"
-	}
-	if i := strings.IndexAny(raw, "?#"); i >= 0 && i < len(raw)-1 {
-		return raw[:i+1] + "…"
-	}
-	return raw
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"fmt"
 
+	"github.com/seed-22400188/jwks/internal/show"
 	"github.com/seed-22400188/jwks/internal/strictjson"
 )
 
@@ -29,7 +30,7 @@ func (e *entry) readEC(k *Key) error {
 		curve, size, k.Curve = elliptic.P521(), 66, "P-521"
 		err = e.readAlg(k, "EC P-521", "ES512")
 	default:
-		err = fmt.Errorf("crv %s is not supported for kty EC", quote(crv))
+		err = fmt.Errorf("crv %s is not supported for kty EC", show.Quote(crv))
 	}
 	if err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+
+	"github.com/seed-22400188/jwks/internal/show"
 )
 
 // readOKP reads an Ed25519 key (RFC 8037 section 2). The other curves of that
@@ -17,7 +19,7 @@ func (e *entry) readOKP(k *Key) error {
 		return err
 	}
 	if crv != "Ed25519" {
-		return fmt.Errorf("crv %s is not supported for kty OKP", quote(crv))
+		return fmt.Errorf("crv %s is not supported for kty OKP", show.Quote(crv))
 	}
 	k.Curve = "Ed25519"
 	if err := e.readAlg(k, "OKP Ed25519", "EdDSA", "Ed25519"); err != nil {

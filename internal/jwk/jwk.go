@@ -12,19 +12,15 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
-	"unicode/utf8"
 
+	"github.com/seed-22400188/jwks/internal/show"
 	"github.com/seed-22400188/jwks/internal/strictjson"
 )
 
 // maxKeyID is the longest "kid" accepted, in bytes. It becomes the key of an
 // index and a part of messages, and no issuer comes near.
 const maxKeyID = 256
-
-// quoteLimit is how many bytes of foreign text a reason may show.
-const quoteLimit = 64
 
 // Key is one checked public key and what its entry says about it. It shares no
 // memory with the document it was read from.
@@ -204,7 +200,7 @@ func (e *entry) readMaterial(k *Key) error {
 	case "oct":
 		return errors.New(`kty "oct" is symmetric, not a public key`)
 	default:
-		return fmt.Errorf("kty %s is not supported", quote(kty))
+		return fmt.Errorf("kty %s is not supported", show.Quote(kty))
 	}
 }
 
@@ -232,17 +228,4 @@ func optional(v strictjson.Value) string {
 		return ""
 	}
 	return strings.Clone(s)
-}
-
-// quote makes foreign text fit for a reason: quoted, so that it cannot break
-// the line, and cut.
-func quote(s string) string {
-	if len(s) <= quoteLimit {
-		return strconv.Quote(s)
-	}
-	cut := quoteLimit
-	for cut > quoteLimit-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return strconv.Quote(s[:cut]) + "…"
 }

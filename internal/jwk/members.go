@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-22400188/jwks/internal/show"
 	"github.com/seed-22400188/jwks/internal/strictjson"
 )
 
@@ -37,7 +38,7 @@ func (e *entry) readUse(k *Key) error {
 		return err
 	}
 	if use != "sig" {
-		return fmt.Errorf(`use %s is not "sig"`, quote(use))
+		return fmt.Errorf(`use %s is not "sig"`, show.Quote(use))
 	}
 	k.Use = "sig"
 	return nil
@@ -103,7 +104,7 @@ func (e *entry) readAlg(k *Key, kind string, fit ...string) error {
 	}
 	i := slices.Index(fit, alg)
 	if i < 0 {
-		return fmt.Errorf("alg %s does not fit %s", quote(alg), kind)
+		return fmt.Errorf("alg %s does not fit %s", show.Quote(alg), kind)
 	}
 	k.Alg = fit[i] // the constant, which holds no document
 	k.Algorithms = fit[i : i+1 : i+1]

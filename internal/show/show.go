@@ -1,0 +1,102 @@
+// Package show makes foreign text fit for an error or a log line: on one line,
+// quoted where it could be misread, cut to 64 bytes, and without what may be
+// secret in a URL.
+package show
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Limit is how many bytes of a foreign text are shown.
+const Limit = 64
+
+const mark = "…" // where something was cut
+
+// Quote quotes a text and cuts it.
+func Quote(s string) string { return strconv.Quote(Cut(s)) }
+
+// Line is Quote for a text that is harmless as a rule and reads better without
+// quotes.
+func Line(s string) string {
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return Quote(s)
+	}
+	return Cut(s)
+}
+
+// Cut keeps the beginning of s.
+func Cut(s string) string {
+	if len(s) <= Limit {
+		return s
+	}
+	return s[:boundary(s, Limit-len(mark))] + mark
+}
+
+// boundary returns the largest index up to i where a character of s begins.
+func boundary(s string, i int) int {
+	for n := 0; i > 0 && n < utf8.UTFMax && !utf8.RuneStart(s[i]); n++ {
+		i--
+	}
+	return i
+}
+
+// URL shows a URL, cut, and quoted only if it has characters that would break
+// the line or its reading.
+func URL(raw string) string {
+	s := CutURL(raw)
+	if s == "" || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r == '"' || Odd(r) }) {
+		return strconv.Quote(s)
+	}
+	return s
+}
+
+// QuoteURL shows a URL, cut and quoted.
+func QuoteURL(raw string) string { return strconv.Quote(CutURL(raw)) }
+
+// CutURL keeps both ends of a URL: the documents of an issuer differ in how
+// their URLs end.
+func CutURL(raw string) string {
+	const tail = 24
+	s := WholeURL(raw)
+	if len(s) <= Limit {
+		return s
+	}
+	i := len(s) - tail
+	for i < len(s) && !utf8.RuneStart(s[i]) {
+		i++
+	}
+	return s[:boundary(s, Limit-tail-len(mark))] + mark + s[i:]
+}
+
+// Odd reports characters that no URL needs unescaped: all white space, control
+// and format characters, and the backslash.
+func Odd(r rune) bool { return r == ' ' || r == '\\' || !unicode.IsPrint(r) }
+
+// WholeURL returns raw as it may be shown: without user info and fragment,
+// and with "?…" in place of a query, which may hold a secret. Of a text that
+// is no URL, and might be one with a password in it, little is left. It is not cut.
+func WholeURL(raw string) string {
+	u, err := url.Parse(raw)
+	switch {
+	case err == nil && u.Host != "":
+		query := u.RawQuery != ""
+		u.User, u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = nil, "", false, "", ""
+		if query {
+			return u.String() + "?…"
+		}
+		return u.String()
+	case strings.Contains(raw, "@"):
+		if scheme, _, ok := strings.Cut(raw, "://"); ok && !strings.Contains(scheme, "@") {
+			return scheme + "://…"
+		}
+		return "…"
+	}
+	if i := strings.IndexAny(raw, "?#"); i >= 0 && i < len(raw)-1 {
+		return raw[:i+1] + "…"
+	}
+	return raw
+}
