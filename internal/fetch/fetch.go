@@ -21,6 +21,9 @@ import (
 	"github.com/seed-22400188/jwks/internal/show"
 )
 
+// UserAgent names this library and its version to the servers it asks.
+const UserAgent = "seed-jwks/0.1.0"
+
 // Config says how to fetch. New does not check it; the limits are used as
 // they stand.
 type Config struct {

@@ -179,6 +179,8 @@ func TestKeyOps(t *testing.T) {
 		{nil, nil, ""},
 		{[]string{"verify"}, []string{"verify"}, ""},
 		{[]string{"sign", "verify", "x"}, []string{"sign", "verify", "x"}, ""},
+		{slices.Repeat([]string{"verify"}, 32), slices.Repeat([]string{"verify"}, 32), ""},
+		{slices.Repeat([]string{"verify"}, 33), nil, "key_ops has more than 32 entries"},
 		{[]string{}, nil, `key_ops does not contain "verify"`},
 		{[]string{"signing"}, nil, `key_ops does not contain "verify"`},
 		{[]string{"Verify"}, nil, `key_ops does not contain "verify"`},

@@ -44,6 +44,10 @@ func (e *entry) readUse(k *Key) error {
 	return nil
 }
 
+// maxKeyOps bounds "key_ops": eight operations are registered, and none may
+// stand there twice, so that a longer list only costs memory.
+const maxKeyOps = 32
+
 // readKeyOps reads "key_ops" (RFC 7517 section 4.3). An empty list allows
 // nothing.
 func (e *entry) readKeyOps(k *Key) error {
@@ -55,6 +59,9 @@ func (e *entry) readKeyOps(k *Key) error {
 		return errors.New("key_ops is not an array")
 	}
 	for ops := e.keyOps.Elements(); ops.Next(); {
+		if len(k.KeyOps) == maxKeyOps {
+			return fmt.Errorf("key_ops has more than %d entries", maxKeyOps)
+		}
 		op, err := ops.Value().Text()
 		if err != nil {
 			return errors.New("key_ops is not an array of strings")
