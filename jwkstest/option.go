@@ -24,7 +24,8 @@ type config struct {
 // WithAlgorithms sets the issuer's first keys: one for each name, k1, k2 and so
 // on, of which the first signs. The default is RS256. Known are RS256, RS384,
 // RS512, PS256, PS384, PS512 (2048 bits), ES256, ES384, ES512, EdDSA (RFC 7518
-// section 3.1, RFC 8037 section 3.1) and Ed25519 (RFC 9864 section 2.2). An
+// section 3.1, RFC 8037 section 3.1) and Ed25519 (RFC 9864 section 2.2); with
+// Go 1.27 and later also ML-DSA-44, ML-DSA-65 and ML-DSA-87 (RFC 9964). An
 // unknown name and an empty list are errors.
 func WithAlgorithms(algs ...string) Option {
 	return option(func(c *config) error {

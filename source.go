@@ -1,0 +1,33 @@
+package jwks
+
+import (
+	"context"
+	"time"
+)
+
+// KeySource supplies the keys that may have signed a token. [*Client],
+// [*Issuers] and [*KeySet] implement it, and users may. An error that matches
+// neither [ErrTokenInvalid] nor [ErrUnavailable] counts as the latter, except
+// a bare [ErrKeyNotFound], which says that the source answered.
+type KeySource interface {
+	// SigningKeys returns the candidates for a token with header h whose
+	// unverified "iss" is issuer, best first. At most four are tried.
+	SigningKeys(ctx context.Context, h Header, issuer string) ([]*Key, error)
+}
+
+// Three things that a source of this package tells a verifier besides.
+type (
+	// issuerBinder knows the issuers of its keys: they are bound to them.
+	issuerBinder interface{ bindsIssuer() bool }
+
+	// issuerIgnorer answers alike whatever the issuer.
+	issuerIgnorer interface{ ignoresIssuer() }
+
+	// rechecker looks again after no candidate verified the signature: the
+	// issuer may have replaced a key under its kid. It returns nil unless
+	// other keys than the tried ones are there now. since is when the
+	// verification began: what was fetched later is not fetched again.
+	rechecker interface {
+		recheck(ctx context.Context, h Header, issuer string, tried []*Key, since time.Time) []*Key
+	}
+)
