@@ -1,0 +1,426 @@
+package jwks
+
+import (
+	"log/slog"
+	"math"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/seed-22400188/jwks/internal/fetch"
+)
+
+// Defaults of a [Client]. Each option's comment repeats its own.
+const (
+	defaultTTL          = 15 * time.Minute
+	defaultRefreshAhead = 0.8
+	defaultMaxStale     = time.Hour
+	defaultLimitEvery   = 30 * time.Second
+	defaultLimitBurst   = 5
+	defaultKeyCache     = 1024
+	defaultTimeout      = 5 * time.Second
+	defaultRetries      = 2
+	defaultMaxDocument  = 1 << 20
+	discoveryPath       = "/.well-known/openid-configuration"
+)
+
+// ClientOption configures a [Client]. Options are applied in order; of two
+// that say the same thing the later one wins, so that options for all issuers
+// can be refined for one.
+type ClientOption interface{ applyClient(*clientConfig) error }
+
+type clientConfig struct {
+	issuer, jwksURL, discoveryURL, discoveryPath string
+	seed                                         *KeySet
+	sourced                                      bool            // one of them was given, be it a bad one
+	tenants                                      map[string]bool // nil and tenantsSet: any
+	tenantsSet                                   bool
+	localRewrite                                 bool
+
+	httpClient  *http.Client
+	header      http.Header
+	timeout     time.Duration
+	retries     int
+	maxDocument int64
+	insecure    bool
+
+	ttl          time.Duration
+	ttlSet       bool
+	noCache      bool
+	refreshAhead float64
+	maxStale     time.Duration
+	retention    time.Duration
+	limitEvery   time.Duration
+	limitBurst   int
+	keyCache     int
+
+	logger   *slog.Logger
+	observer func(Event)
+}
+
+type clientOption func(*clientConfig) error
+
+func (o clientOption) applyClient(c *clientConfig) error { return o(c) }
+
+// newClientConfig applies the options and returns every problem at once.
+func newClientConfig(opts []ClientOption) (*clientConfig, []error) {
+	c := &clientConfig{
+		header:       http.Header{},
+		timeout:      defaultTimeout,
+		retries:      defaultRetries,
+		maxDocument:  defaultMaxDocument,
+		ttl:          defaultTTL,
+		refreshAhead: defaultRefreshAhead,
+		maxStale:     defaultMaxStale,
+		limitEvery:   defaultLimitEvery,
+		limitBurst:   defaultLimitBurst,
+		keyCache:     defaultKeyCache,
+	}
+	var errs []error
+	for _, o := range opts {
+		if o == nil {
+			errs = append(errs, configError("NewClient", "an option is nil"))
+		} else if err := o.applyClient(c); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return c, append(errs, c.check()...)
+}
+
+// check judges what needs all options to be known.
+func (c *clientConfig) check() []error {
+	var errs []error
+	url := func(option, value string) {
+		if value == "" {
+			return
+		}
+		if _, err := fetch.CheckURL(value, c.insecure); err != nil {
+			errs = append(errs, configError(option, "%v", err))
+		}
+	}
+	url("WithIssuer", c.issuer)
+	url("WithJWKSURL", c.jwksURL)
+	url("WithDiscoveryURL", c.discoveryURL)
+	if !c.sourced {
+		errs = append(errs, configError("NewClient", "no source: want WithIssuer, WithJWKSURL, WithDiscoveryURL or WithKeySet"))
+	}
+	if c.noCache && c.ttlSet {
+		errs = append(errs, configError("WithoutCache", "contradicts WithTTL"))
+	}
+	switch {
+	case c.issuer == "":
+	case isTemplate(c.issuer) && !c.tenantsSet:
+		errs = append(errs, configError("WithIssuer", "%s stands for many tenants: name them with WithTenants(id, …), or allow any with WithTenants()", quote(c.issuer)))
+	case !isTemplate(c.issuer) && c.tenantsSet:
+		errs = append(errs, configError("WithTenants", "the issuer %s has no %s to fill in", quote(c.issuer), tenantPlaceholder))
+	}
+	return errs
+}
+
+// static says that there is nowhere to fetch from.
+func (c *clientConfig) static() bool {
+	return c.jwksURL == "" && !c.discovers()
+}
+
+// discovers says whether the key set's URL comes from a discovery document.
+func (c *clientConfig) discovers() bool {
+	return c.jwksURL == "" && (c.discoveryURL != "" || c.issuer != "")
+}
+
+// bindsIssuer says whether the keys will be bound to an issuer.
+func (c *clientConfig) bindsIssuer() bool {
+	return c.issuer != "" || c.discovers() && c.seed == nil // a seed comes before the document that names the issuer
+}
+
+// Where the keys come from: at least one of the first four.
+
+// WithIssuer sets the issuer: its keys are found by OIDC discovery at issuer +
+// "/.well-known/openid-configuration" (OpenID Connect Discovery 1.0 section 4,
+// then RFC 8414 section 3 where that answers 404), the document must name
+// exactly this issuer, and the keys are bound to it: they never verify another
+// issuer's token. The URL must be https, or http on a loopback host, without
+// user info and fragment. A trailing slash counts. An issuer with "{tenantid}"
+// (Entra) needs [WithTenants].
+func WithIssuer(issuer string) ClientOption {
+	return aSource("WithIssuer", issuer, func(c *clientConfig) { c.issuer = issuer })
+}
+
+// WithJWKSURL sets the URL of the key set and skips discovery; it wins when
+// other options would lead to discovery. Add [WithIssuer] to bind the keys.
+func WithJWKSURL(url string) ClientOption {
+	return aSource("WithJWKSURL", url, func(c *clientConfig) { c.jwksURL = url })
+}
+
+// WithDiscoveryURL sets a non-standard place of the discovery document. With
+// [WithIssuer] the document must name that issuer; without, the issuer that it
+// names is taken, bound to the keys, and logged as a warning once.
+func WithDiscoveryURL(url string) ClientOption {
+	return aSource("WithDiscoveryURL", url, func(c *clientConfig) { c.discoveryURL = url })
+}
+
+// WithKeySet sets a seed: keys to serve until the first fetch succeeds, as if
+// they had expired when the client was made (the first lookup fetches, and
+// while that fails the seed serves until the end of [WithMaxStale]). They are
+// bound to the client's issuer. Alone it makes a static client, which never
+// fetches and never expires.
+func WithKeySet(seed *KeySet) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		c.sourced = true
+		if seed == nil || seed.Len() == 0 {
+			return configError("WithKeySet", "the key set is nil or empty")
+		}
+		c.seed = seed
+		return nil
+	})
+}
+
+// WithDiscoveryPath replaces "/.well-known/openid-configuration": it is
+// appended to the issuer, and no other place is tried.
+func WithDiscoveryPath(path string) ClientOption {
+	return nonEmpty("WithDiscoveryPath", path, func(c *clientConfig) {
+		c.discoveryPath = "/" + strings.TrimLeft(path, "/")
+	})
+}
+
+// How it fetches.
+
+// WithHTTPClient sets the HTTP client: for proxies, mTLS, custom CAs, tracing.
+// Its cookie jar is not used, and redirects are limited further (at most 3,
+// never from https to http). Default: one of our own per fetch, with
+// [http.DefaultTransport]'s settings.
+func WithHTTPClient(client *http.Client) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		if client == nil {
+			return configError("WithHTTPClient", "the client is nil")
+		}
+		c.httpClient = client
+		return nil
+	})
+}
+
+// WithHeader sends a header field with every request; repeatable. With one
+// set, redirects to another host are refused.
+func WithHeader(name, value string) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		if !isToken(name) {
+			return configError("WithHeader", "%s is no header name", quote(name))
+		}
+		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+			return configError("WithHeader", "the value of %s has control characters", name)
+		}
+		c.header = c.header.Clone() // options may be shared by clients
+		c.header.Add(name, value)
+		return nil
+	})
+}
+
+// isToken checks RFC 9110 section 5.6.2.
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+	})
+}
+
+// WithTimeout bounds one attempt. Default 5 s. A whole fetch, with its retries
+// and the discovery document, ends after 15 s, or after this timeout if it is
+// longer.
+func WithTimeout(d time.Duration) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		if d <= 0 {
+			return configError("WithTimeout", "%v is not positive", d)
+		}
+		c.timeout = d
+		return nil
+	})
+}
+
+// WithRetries sets how many extra attempts one fetch makes after connection
+// errors, time-outs, 408, 429 and 5xx without Retry-After. Default 2.
+func WithRetries(n int) ClientOption {
+	return notNegative("WithRetries", n, func(c *clientConfig) { c.retries = n })
+}
+
+// WithMaxDocumentSize bounds a document in bytes, decoded. Default 1 MiB. A
+// longer one is an error, never cut.
+func WithMaxDocumentSize(n int64) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		if n <= 0 || n == math.MaxInt64 {
+			return configError("WithMaxDocumentSize", "%d is out of range", n)
+		}
+		c.maxDocument = n
+		return nil
+	})
+}
+
+// AllowInsecureHTTP permits plain http to hosts other than loopback, and an
+// http "jwks_uri" under an https issuer. Whoever sits on the path can then
+// replace the keys.
+func AllowInsecureHTTP() ClientOption {
+	return clientOption(func(c *clientConfig) error { c.insecure = true; return nil })
+}
+
+// WithLocalURLRewrite is for an issuer in a container that is reached by
+// another name than its own: when the discovery document was fetched from a
+// loopback, private or single-label host and its "jwks_uri" names another
+// host, path and query are kept and the scheme and host of the discovery
+// document are used. Off by default.
+func WithLocalURLRewrite() ClientOption {
+	return clientOption(func(c *clientConfig) error { c.localRewrite = true; return nil })
+}
+
+// WithTenants names the tenants, as GUIDs, that an issuer with "{tenantid}"
+// (Entra) stands for. Without an id: any tenant.
+func WithTenants(ids ...string) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		c.tenantsSet = true
+		var tenants map[string]bool
+		for _, id := range ids {
+			if !isGUID(id) {
+				return configError("WithTenants", "%s is no GUID", quote(id))
+			}
+			if tenants == nil {
+				tenants = make(map[string]bool, len(ids))
+			}
+			tenants[strings.ToLower(id)] = true
+		}
+		c.tenants = tenants
+		return nil
+	})
+}
+
+// How it caches.
+
+// WithTTL sets how long a key set is fresh. Default 15 min, counted from the
+// answer. The server's Cache-Control max-age or Expires may only shorten it,
+// not below 1 min (RFC 9111 section 4.2).
+func WithTTL(d time.Duration) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		if d <= 0 {
+			return configError("WithTTL", "%v is not positive; to fetch for every lookup say WithoutCache", d)
+		}
+		c.ttl, c.ttlSet = d, true
+		return nil
+	})
+}
+
+// WithoutCache makes every lookup fetch; concurrent ones may share a fetch.
+// There are no stale answers and no budget, but the backoff after failures
+// holds.
+func WithoutCache() ClientOption {
+	return clientOption(func(c *clientConfig) error { c.noCache = true; return nil })
+}
+
+// WithRefreshAhead sets the fraction of the TTL after which a lookup refreshes
+// the set in the background. Default 0.8, jittered by ±10 % so that a fleet
+// does not march in step; 1 turns it off.
+func WithRefreshAhead(fraction float64) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		if !(fraction > 0 && fraction <= 1) { // NaN too
+			return configError("WithRefreshAhead", "%v is not in (0, 1]", fraction)
+		}
+		c.refreshAhead = fraction
+		return nil
+	})
+}
+
+// WithMaxStale sets how long past the TTL a set still serves while the source
+// fails. Default 1 h; 0 fails closed at the TTL.
+func WithMaxStale(d time.Duration) ClientOption {
+	return notNegativeDuration("WithMaxStale", d, func(c *clientConfig) { c.maxStale = d })
+}
+
+// WithRetention keeps trusting a key that left the set for d, counted from the
+// first set without it. Default 0. For issuers whose replicas disagree
+// (Entra). It ends at once when the kid comes back with another key or as an
+// entry that is not usable.
+func WithRetention(d time.Duration) ClientOption {
+	return notNegativeDuration("WithRetention", d, func(c *clientConfig) { c.retention = d })
+}
+
+// WithRefreshLimit is the budget of refreshes that unknown keys and bad
+// signatures may ask for: burst at once, one more each every. Default 30 s, 5.
+// A burst of 0: they never cause a refresh.
+func WithRefreshLimit(every time.Duration, burst int) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		if every <= 0 || burst < 0 {
+			return configError("WithRefreshLimit", "every %v, burst %d: want a positive duration and no negative burst", every, burst)
+		}
+		c.limitEvery, c.limitBurst = every, burst
+		return nil
+	})
+}
+
+// WithKeyCacheSize bounds the LRU of answers to lookups that the set's own
+// index does not have: the kids that are missing. Default 1024; 0 turns it
+// off. No entry outlives the set it came from. (Keys that are in the set are
+// found in its index, which has no limit but the set's own.)
+func WithKeyCacheSize(n int) ClientOption {
+	return notNegative("WithKeyCacheSize", n, func(c *clientConfig) { c.keyCache = n })
+}
+
+// Who watches.
+
+// WithLogger sets where to log. Default: nowhere. A failing issuer is one
+// warning per backoff step, not one per request. A set that changed, serving
+// past the TTL and a spent budget for unknown keys are on level info, other
+// refreshes on debug. Attributes: issuer, url, added, removed, duration, error.
+func WithLogger(l *slog.Logger) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		if l == nil {
+			return configError("WithLogger", "the logger is nil")
+		}
+		c.logger = l
+		return nil
+	})
+}
+
+// WithObserver calls f for every [Event], one at a time and in order. Default:
+// nobody. f runs in the goroutine of a fetch or of a lookup, and who waits for
+// that waits for f: it should return soon, and must not call the client except
+// for [Client.Status].
+func WithObserver(f func(Event)) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		if f == nil {
+			return configError("WithObserver", "the function is nil")
+		}
+		c.observer = f
+		return nil
+	})
+}
+
+func aSource(option, value string, set func(*clientConfig)) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		c.sourced = true
+		return nonEmpty(option, value, set).applyClient(c)
+	})
+}
+
+func nonEmpty(option, value string, set func(*clientConfig)) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		if value == "" {
+			return configError(option, "the value is empty")
+		}
+		set(c)
+		return nil
+	})
+}
+
+func notNegative(option string, n int, set func(*clientConfig)) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		if n < 0 {
+			return configError(option, "%d is negative", n)
+		}
+		set(c)
+		return nil
+	})
+}
+
+func notNegativeDuration(option string, d time.Duration, set func(*clientConfig)) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		if d < 0 {
+			return configError(option, "%v is negative", d)
+		}
+		set(c)
+		return nil
+	})
+}
