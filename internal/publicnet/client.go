@@ -1,0 +1,149 @@
+package publicnet
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/netip"
+	"syscall"
+	"time"
+)
+
+// Client returns a copy of client, nil for the default one, that reaches
+// nothing but public addresses. An *http.Transport is cloned and its dialer
+// guarded; it keeps no connections and uses no proxy, which would dial in its
+// place. Of any other RoundTripper only the URLs can be judged, those of
+// redirects included.
+func Client(client *http.Client) *http.Client {
+	return WithLookup(client, func(ctx context.Context, host string) ([]netip.Addr, error) {
+		return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	})
+}
+
+// Lookup resolves a name.
+type Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+
+// dialFunc is how net dials.
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// WithLookup is Client with another resolver for a dialer of the user's own.
+func WithLookup(client *http.Client, lookup Lookup) *http.Client {
+	if client == nil {
+		client = &http.Client{}
+	}
+	g := *client
+	switch t := client.Transport.(type) {
+	case nil:
+		std, ok := http.DefaultTransport.(*http.Transport)
+		if !ok { // somebody's own, for tracing or for a test
+			g.Transport = roundTripper{http.DefaultTransport}
+			break
+		}
+		own := transport(std)
+		own.DialContext = guardedDialer().DialContext
+		g.Transport = roundTripper{own}
+	case *http.Transport:
+		own := transport(t)
+		if theirs := t.DialContext; theirs != nil {
+			own.DialContext = guardDial(theirs, lookup)
+		} else {
+			own.DialContext = guardedDialer().DialContext
+		}
+		g.Transport = roundTripper{own}
+	default:
+		g.Transport = roundTripper{t}
+	}
+	return &g
+}
+
+// roundTripper judges every URL before the request.
+type roundTripper struct{ base http.RoundTripper }
+
+func (g roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := CheckURL(r.URL); err != nil {
+		if r.Body != nil {
+			_ = r.Body.Close()
+		}
+		return nil, err
+	}
+	return g.base.RoundTrip(r)
+}
+
+// transport copies what does not dial.
+func transport(t *http.Transport) *http.Transport {
+	t = t.Clone()
+	t.Proxy = nil
+	t.DisableKeepAlives = true
+	t.Dial = nil    //nolint:staticcheck // deprecated, and it would get around the guard
+	t.DialTLS = nil //nolint:staticcheck // as above
+	t.DialTLSContext = nil
+	return t
+}
+
+// guardedDialer dials as http.DefaultTransport does, but only public
+// addresses. It tries all that a name has, IPv6 and IPv4 side by side.
+func guardedDialer() *net.Dialer {
+	return &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second, Control: control}
+}
+
+// control judges an address after the name was resolved and before the socket
+// connects.
+func control(_, address string, _ syscall.RawConn) error {
+	a, err := netip.ParseAddrPort(address)
+	if err != nil || !IsPublic(a.Addr()) {
+		return refusal("the name resolves to a special-purpose address")
+	}
+	return nil
+}
+
+// guardDial guards a dialer of the user's own, which cannot be looked into:
+// the name is resolved first, and the dialer gets a public literal address or
+// none.
+func guardDial(dial dialFunc, lookup Lookup) dialFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		host, port, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		var addresses []netip.Addr
+		if a, err := netip.ParseAddr(host); err == nil {
+			addresses = append(addresses, a)
+		} else if addresses, err = lookup(ctx, host); err != nil {
+			return nil, err
+		}
+		public := addresses[:0:0]
+		for _, a := range addresses {
+			if a = a.Unmap(); IsPublic(a) {
+				public = append(public, a)
+			}
+		}
+		if len(public) == 0 {
+			return nil, refusal("the name resolves to a special-purpose address")
+		}
+		var first error
+		for i, a := range public {
+			conn, err := dialOne(ctx, dial, network, net.JoinHostPort(a.String(), port), len(public)-i)
+			if err == nil {
+				return conn, nil
+			}
+			if first == nil {
+				first = err
+			}
+			if ctx.Err() != nil {
+				break
+			}
+		}
+		return nil, first
+	}
+}
+
+// dialOne gives an address its share of the time that is left, so that one
+// which does not answer leaves some for the others.
+func dialOne(ctx context.Context, dial dialFunc, network, address string, left int) (net.Conn, error) {
+	if deadline, ok := ctx.Deadline(); ok && left > 1 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/time.Duration(left))
+		defer cancel()
+	}
+	return dial(ctx, network, address)
+}

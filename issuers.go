@@ -1,0 +1,323 @@
+package jwks
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-22400188/jwks/internal/fetch"
+	"github.com/seed-22400188/jwks/internal/publicnet"
+)
+
+// Issuers finds keys for the tokens of many issuers: given only a token, its
+// "iss" says which client to ask, and the keys of one issuer never verify a
+// token of another. It is a [KeySource]. Safe for concurrent use; without
+// [Issuers.Run] it has no goroutine but for the time of a fetch or of a call
+// of the [TrustIssuerFunc].
+type Issuers struct {
+	cfg       *issuersConfig
+	listed    map[string]*Client // by issuer, never evicted
+	templates map[string]*Client // the same for issuers with "{tenantid}"
+	order     []*Client          // of both, as they were listed
+
+	began time.Time
+	life  context.Context // ends with Close
+	end   context.CancelFunc
+	busy  sync.WaitGroup // goroutines of decisions and of evicted clients
+
+	mu       sync.Mutex // everything below; never held across I/O or a callback
+	closed   bool
+	dynamic  *lru.Cache[string, *Client] // nil unless issuers may come up at run time; reading it needs no lock
+	deciding map[string]*decision        // calls of the TrustIssuerFunc, by issuer
+	fresh    bucket                      // new issuers under TrustAnyIssuer
+}
+
+// Under TrustAnyIssuer a burst of new issuers and one more a second: forged
+// tokens must not turn the service into a scanner.
+const (
+	newIssuersEvery = time.Second
+	newIssuersBurst = 10
+)
+
+// NewIssuers makes a source for many issuers. At least one of [TrustIssuers],
+// [TrustIssuer], [TrustIssuerFunc] and [TrustAnyIssuer] says whom to trust. It
+// does no I/O and starts no goroutine. It reports every bad option at once,
+// joined, each matching [ErrConfig].
+func NewIssuers(opts ...IssuersOption) (*Issuers, error) {
+	cfg, errs := newIssuersConfig(opts)
+	s := &Issuers{
+		cfg:       cfg,
+		listed:    make(map[string]*Client, len(cfg.trusted)),
+		templates: make(map[string]*Client),
+		began:     time.Now(),
+		deciding:  make(map[string]*decision),
+		fresh:     bucket{every: newIssuersEvery, burst: newIssuersBurst},
+	}
+	seen := make(map[string]bool, len(cfg.trusted))
+	for _, trusted := range cfg.trusted {
+		if seen[trusted.issuer] {
+			errs = append(errs, configError("TrustIssuer", "%s is listed twice", quote(trusted.issuer)))
+			continue
+		}
+		seen[trusted.issuer] = true
+		c, err := cfg.newClient(trusted.issuer, trusted.opts)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		s.order = append(s.order, c)
+		if isTemplate(trusted.issuer) {
+			s.templates[trusted.issuer] = c
+		} else {
+			s.listed[trusted.issuer] = c
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(distinct(errs)...)
+	}
+	if cfg.dynamic() {
+		s.dynamic, _ = lru.New[string, *Client](cfg.maxIssuers) // fails for sizes below 1 only
+	}
+	s.life, s.end = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Client returns the client of one issuer: for its [Client.Metadata], its
+// [Client.Status] or a [Client.Refresh]. A client that [TrustIssuerFunc] or
+// [TrustAnyIssuer] led to is closed when [WithMaxIssuers] evicts it, as soon
+// as no call of it is under way: ask for it anew rather than keep it. The
+// client of a listed issuer with "{tenantid}" is found by that name and by
+// those of its tenants.
+//
+// Errors: [ErrIssuerNotTrusted], before any I/O; [ErrUnavailable] when it
+// could not be decided; [ErrClosed].
+func (s *Issuers) Client(ctx context.Context, issuer string) (*Client, error) {
+	if s.life.Err() != nil {
+		return nil, s.closedError()
+	}
+	if c := s.listed[issuer]; c != nil {
+		return c, nil
+	}
+	if c := s.templateFor(issuer); c != nil {
+		return c, nil
+	}
+	if s.dynamic == nil {
+		return nil, notTrusted(issuer)
+	}
+	if c, ok := s.dynamic.Get(issuer); ok {
+		return c, nil
+	}
+	if _, err := fetch.CheckURL(issuer, true); err != nil { // no issuer at all
+		return nil, notTrusted(issuer)
+	}
+	issuer = strings.Clone(issuer) // the token that it stands in is not kept with it
+	if s.cfg.anyIssuer {
+		return s.anyone(issuer)
+	}
+	return s.decided(ctx, issuer)
+}
+
+// templateFor finds the listed template by its own name, or by the issuer of a
+// tenant that it allows. It tries the places of the issuer where a tenant may
+// stand, not the templates, of which there may be many.
+func (s *Issuers) templateFor(issuer string) *Client {
+	if len(s.templates) == 0 {
+		return nil
+	}
+	for i := 0; i+guidLength <= len(issuer); i++ {
+		tenant := issuer[i : i+guidLength]
+		if !isGUID(tenant) {
+			continue
+		}
+		c := s.templates[strings.ReplaceAll(issuer, tenant, tenantPlaceholder)]
+		if c != nil && c.pinned.allows(tenant) {
+			return c
+		}
+	}
+	return s.templates[issuer]
+}
+
+func notTrusted(issuer string) error {
+	if issuer == "" {
+		return invalid("iss claim is missing, and no issuer can be trusted without it", ErrIssuerNotTrusted, jwt.ErrTokenInvalidIssuer, jwt.ErrTokenRequiredClaimMissing)
+	}
+	return notTrustedBecause(issuer, "", nil)
+}
+
+func notTrustedBecause(issuer, why string, cause error) error {
+	text := "issuer " + quote(issuer) + " is not trusted"
+	if why != "" {
+		text += ": " + why
+	}
+	reasons := []error{ErrIssuerNotTrusted, jwt.ErrTokenInvalidIssuer}
+	if cause != nil {
+		reasons = append(reasons, cause)
+	}
+	return invalid(text, reasons...)
+}
+
+func (s *Issuers) closedError() error { return unavailable("the issuers were closed", ErrClosed) }
+
+// SigningKeys implements [KeySource]: the keys of the token's issuer that may
+// have signed it. An issuer that is not trusted is refused before any I/O.
+//
+// Errors: [ErrIssuerNotTrusted], and those of [Client.SigningKeys].
+func (s *Issuers) SigningKeys(ctx context.Context, h Header, issuer string) ([]*Key, error) {
+	if c := s.listed[issuer]; c != nil {
+		return c.SigningKeys(ctx, h, issuer)
+	}
+	if isTemplate(issuer) { // it stands for others and issues nothing itself
+		return nil, notTrusted(issuer)
+	}
+	c, err := s.Client(ctx, issuer)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := c.SigningKeys(ctx, h, issuer)
+	if c.dynamic && errors.Is(err, ErrClosed) {
+		// It was evicted after we found it. The next one is held.
+		if c, err = s.hold(ctx, issuer); err != nil {
+			return nil, err
+		}
+		keys, err = c.SigningKeys(ctx, h, issuer)
+		c.leave()
+	}
+	if err != nil {
+		return nil, c.judge(issuer, err)
+	}
+	return keys, nil
+}
+
+// hold finds a client and counts a call of it, so that it is not closed before
+// leave.
+func (s *Issuers) hold(ctx context.Context, issuer string) (*Client, error) {
+	for {
+		c, err := s.Client(ctx, issuer)
+		if err != nil || c.enter() {
+			return c, err
+		}
+		// Evicted, or closed by whoever got it from Client: not to be found again.
+		s.mu.Lock()
+		if known, ok := s.dynamic.Peek(issuer); ok && known == c {
+			s.dynamic.Remove(issuer)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// judge turns a refusal to dial into what it says of the issuer.
+func (c *Client) judge(issuer string, err error) error {
+	if c.public && errors.Is(err, publicnet.ErrNotPublic) {
+		return notTrustedBecause(issuer, "it leads to an address that is not public", nil)
+	}
+	return err
+}
+
+// recheck implements rechecker.
+func (s *Issuers) recheck(ctx context.Context, h Header, issuer string, tried []*Key, since time.Time) []*Key {
+	c, err := s.Client(ctx, issuer)
+	if err != nil {
+		return nil
+	}
+	return c.recheck(ctx, h, issuer, tried, since)
+}
+
+// bindsIssuer implements issuerBinder.
+func (s *Issuers) bindsIssuer() bool { return true }
+
+// KeyForToken finds the key of a token from the token alone, as
+// [Client.KeyForToken] does for one issuer. Errors as there, and
+// [ErrIssuerNotTrusted].
+func (s *Issuers) KeyForToken(ctx context.Context, token string) (*Key, error) {
+	return keyForToken(ctx, s, token)
+}
+
+// Keyfunc is for [jwt.Parse], as [Client.Keyfunc] is for one issuer.
+func (s *Issuers) Keyfunc(t *jwt.Token) (any, error) {
+	return keysForParsed(context.Background(), s, t)
+}
+
+// KeyfuncCtx is [Issuers.Keyfunc] under a context of the caller's.
+func (s *Issuers) KeyfuncCtx(ctx context.Context) jwt.Keyfunc {
+	return func(t *jwt.Token) (any, error) { return keysForParsed(ctx, s, t) }
+}
+
+// Ready loads the keys of every listed issuer, side by side, and returns what
+// went wrong, joined; nil once all have a usable set. Each error is
+// [ErrUnavailable].
+func (s *Issuers) Ready(ctx context.Context) error {
+	if s.life.Err() != nil {
+		return s.closedError()
+	}
+	errs := make([]error, len(s.order))
+	var g errgroup.Group
+	for i, c := range s.order {
+		g.Go(func() error {
+			errs[i] = c.Ready(ctx)
+			return nil
+		})
+	}
+	_ = g.Wait() // each error has its place in errs
+	return errors.Join(errs...)
+}
+
+// Run keeps the keys of every listed issuer warm, as [Client.Run] does for
+// one. It blocks until ctx ends and returns ctx.Err(), or [ErrClosed] when it
+// is closed first. Issuers that came up at run time are refreshed by traffic.
+func (s *Issuers) Run(ctx context.Context) error {
+	var g errgroup.Group
+	for _, c := range s.order {
+		g.Go(func() error { return c.Run(ctx) })
+	}
+	select {
+	case <-ctx.Done():
+	case <-s.life.Done():
+	}
+	_ = g.Wait() // they end for the same reasons
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return s.closedError()
+}
+
+// Status tells the status of every client: the listed issuers in their order,
+// then those that came up at run time. It never blocks.
+func (s *Issuers) Status() []Status {
+	var all []Status
+	for _, c := range s.order {
+		all = append(all, c.Status())
+	}
+	if s.dynamic != nil {
+		for _, c := range s.dynamic.Values() {
+			all = append(all, c.Status())
+		}
+	}
+	return all
+}
+
+// Close closes every client, waits for fetches in flight and for calls of the
+// [TrustIssuerFunc], whose context ends, and returns nil. It is idempotent;
+// later calls give [ErrClosed].
+func (s *Issuers) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.end()
+	for _, c := range s.order {
+		_ = c.Close() // always nil
+	}
+	s.busy.Wait()
+	if s.dynamic != nil {
+		for _, c := range s.dynamic.Values() {
+			_ = c.Close() // always nil
+		}
+		s.dynamic.Purge()
+	}
+	return nil
+}

@@ -1,0 +1,215 @@
+package jwks
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-22400188/jwks/internal/publicnet"
+)
+
+// rebinding is an HTTPS server in memory and a resolver that lies: what is
+// dialled is written down.
+type rebinding struct {
+	names map[string]string // host to addresses
+
+	mu      sync.Mutex
+	dialled []string
+	conns   chan net.Conn
+}
+
+func newRebinding(t *testing.T, handler http.Handler, names map[string]string) (*rebinding, *http.Client) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	for name := range names {
+		template.DNSNames = append(template.DNSNames, name)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(certificate)
+	r := &rebinding{names: names, conns: make(chan net.Conn)}
+	server := &http.Server{
+		Handler:   handler,
+		TLSConfig: &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}},
+		ErrorLog:  log.New(io.Discard, "", 0),
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.ServeTLS(r, "", "") // ends with Close
+	}()
+	t.Cleanup(func() {
+		_ = server.Close()
+		<-done
+		time.Sleep(time.Minute) // for connections to give up saying goodbye
+	})
+	return r, &http.Client{Transport: &http.Transport{
+		DialContext:     r.dial,
+		TLSClientConfig: &tls.Config{RootCAs: roots},
+		Proxy:           http.ProxyFromEnvironment,
+	}}
+}
+
+func (r *rebinding) dial(ctx context.Context, _, address string) (net.Conn, error) {
+	r.mu.Lock()
+	r.dialled = append(r.dialled, address)
+	r.mu.Unlock()
+	mine, theirs := net.Pipe()
+	select {
+	case r.conns <- theirs:
+		return mine, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (r *rebinding) lookup(_ context.Context, host string) ([]netip.Addr, error) {
+	var all []netip.Addr
+	for addr := range strings.FieldsSeq(r.names[host]) {
+		all = append(all, netip.MustParseAddr(addr))
+	}
+	if all == nil {
+		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+	}
+	return all, nil
+}
+
+// The listener of the server.
+func (r *rebinding) Accept() (net.Conn, error) {
+	conn, ok := <-r.conns
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+func (r *rebinding) Close() error   { close(r.conns); return nil }
+func (r *rebinding) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "memory"} }
+
+// Names that resolve to addresses that are not public are refused when they are
+// dialled: an issuer's own, one that a document leads to, and one that a
+// redirect leads to.
+func TestTrustAnyIssuerJudgesWhatNamesResolveTo(t *testing.T) {
+	synctest.Test(t, judgesWhatNamesResolveTo)
+}
+
+func judgesWhatNamesResolveTo(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point, err := key.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b64 := func(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+	keys := fmt.Sprintf(`{"keys":[{"kty":"EC","crv":"P-256","kid":"k1","x":%q,"y":%q}]}`, b64(point[1:33]), b64(point[33:]))
+	names := map[string]string{
+		"good.example":       "93.184.215.14",
+		"mixed.example":      "10.0.0.1 93.184.215.14 fd00::1",
+		"loopback.example":   "127.0.0.1",
+		"loopback6.example":  "::1",
+		"private.example":    "10.0.0.1 192.168.1.1",
+		"linklocal.example":  "fe80::1",
+		"multicast.example":  "224.0.0.1",
+		"metadata.example":   "169.254.169.254",
+		"mapped.example":     "::ffff:127.0.0.1",
+		"nat64.example":      "64:ff9b::7f00:1",
+		"jwks.example":       "93.184.215.15", // whose document leads to loopback.example
+		"redirect.example":   "93.184.215.16", // which redirects there
+		"redirected.example": "93.184.215.17", // whose key set does
+	}
+	server := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		issuer, place := "https://"+r.Host, "https://"+r.Host+"/jwks"
+		switch {
+		case r.Host == "redirect.example", r.Host == "redirected.example" && r.URL.Path == "/jwks":
+			http.Redirect(w, r, "https://loopback.example"+r.URL.Path, http.StatusFound)
+			return
+		case r.Host == "jwks.example":
+			place = "https://loopback.example/jwks"
+		}
+		if r.URL.Path == "/jwks" {
+			_, _ = io.WriteString(w, keys)
+		} else {
+			_, _ = fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q}`, issuer, place)
+		}
+	})
+	r, client := newRebinding(t, server, names)
+	t.Setenv("HTTPS_PROXY", "https://127.0.0.1:1") // which would dial in our place
+	s, err := NewIssuers(TrustAnyIssuer(), WithClientOptions(WithHTTPClient(client)), WithMaxIssuers(100))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	s.cfg.guarded = publicnet.WithLookup(client, r.lookup)
+	s.fresh.burst = 100
+
+	h := Header{Algorithm: "ES256", KeyID: "k1"}
+	for name, dials := range map[string][]string{ // those of issuers that are good
+		"good.example":       {"93.184.215.14:443", "93.184.215.14:443"},
+		"mixed.example":      {"93.184.215.14:443", "93.184.215.14:443"},
+		"jwks.example":       {"93.184.215.15:443"},
+		"redirect.example":   {"93.184.215.16:443"},
+		"redirected.example": {"93.184.215.17:443", "93.184.215.17:443"},
+		"loopback.example":   nil, "loopback6.example": nil, "private.example": nil, "linklocal.example": nil, "multicast.example": nil,
+		"metadata.example": nil, "mapped.example": nil, "nat64.example": nil,
+	} {
+		r.dialled = nil
+		began := time.Now()
+		got, err := s.SigningKeys(t.Context(), h, "https://"+name)
+		if name == "good.example" || name == "mixed.example" {
+			if err != nil || got[0].Issuer() != "https://"+name {
+				t.Errorf("%s: %v", name, err)
+			}
+		} else {
+			if !errors.Is(err, ErrIssuerNotTrusted) || !errors.Is(err, ErrTokenInvalid) || errors.Is(err, ErrUnavailable) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if took := time.Since(began); took >= 15*time.Second {
+				t.Errorf("%s: refused after %v", name, took)
+			}
+		}
+		if !slices.Equal(r.dialled, dials) {
+			t.Errorf("%s: dialled %v, want %v", name, r.dialled, dials)
+		}
+		// While the backoff runs nothing is dialled, and the answer is the same.
+		if _, again := s.SigningKeys(t.Context(), h, "https://"+name); (again == nil) != (err == nil) || err != nil && !errors.Is(again, ErrIssuerNotTrusted) {
+			t.Errorf("%s: then %v", name, again)
+		}
+		if !slices.Equal(r.dialled, dials) {
+			t.Errorf("%s: dialled again: %v", name, r.dialled)
+		}
+	}
+	// A name that does not resolve says nothing of the issuer.
+	if _, err := s.SigningKeys(t.Context(), h, "https://unknown.example"); !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrIssuerNotTrusted) {
+		t.Errorf("%v", err)
+	}
+}
