@@ -1,0 +1,335 @@
+package jwks
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+)
+
+// defaultLeeway is for clocks that disagree.
+const defaultLeeway = 30 * time.Second
+
+// VerifierOption configures a [Verifier]. Options are applied in order; of two
+// that say the same thing the later one wins, except that [WithCheck] and
+// [WithRequiredClaims] add up.
+type VerifierOption interface{ applyVerifier(*verifierConfig) error }
+
+// verifierConfig is what the options say, and afterwards what the policy
+// reads; it does not change once NewVerifier returned.
+type verifierConfig struct {
+	anyAudience, allAudiences []string
+	audienceSet, noAudience   bool
+	issuers                   []string
+	issuersSet, noIssuer      bool
+	algorithms                algorithms
+	algorithmNames            []string // nil: the default
+	leeway                    time.Duration
+	required                  []string
+	types                     []string // in lower case, without "application/"
+	accessToken               bool
+	maxAge                    time.Duration // 0: any
+	noExpiry, noTimes         bool
+	parties                   []string
+	checks                    []func(context.Context, *Token) error
+	maxSize                   int
+	cacheSize                 int
+	now                       func() time.Time
+}
+
+type verifierOption func(*verifierConfig) error
+
+func (o verifierOption) applyVerifier(c *verifierConfig) error { return o(c) }
+
+// newVerifierConfig applies the options and returns every problem at once.
+func newVerifierConfig(source KeySource, opts []VerifierOption) (*verifierConfig, error) {
+	c := &verifierConfig{
+		algorithms: allAlgorithms,
+		leeway:     defaultLeeway,
+		maxSize:    defaultMaxTokenSize,
+		now:        time.Now,
+	}
+	var errs []error
+	for _, o := range opts {
+		if o == nil {
+			errs = append(errs, configError("NewVerifier", "an option is nil"))
+		} else if err := o.applyVerifier(c); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return c, errors.Join(append(errs, c.check(source)...)...)
+}
+
+// check judges what needs the source and all options to be known.
+func (c *verifierConfig) check(source KeySource) []error {
+	var errs []error
+	absent := isNilSource(source)
+	if absent {
+		errs = append(errs, configError("NewVerifier", "the key source is nil"))
+	}
+	switch {
+	case c.audienceSet && c.noAudience:
+		errs = append(errs, configError("WithoutAudienceCheck", "contradicts WithAudience and WithAllAudiences"))
+	case !c.audienceSet && !c.noAudience:
+		errs = append(errs, configError("NewVerifier", "the audience is not decided: name this service with WithAudience, or accept tokens meant for others with WithoutAudienceCheck"))
+	}
+	binder, ok := source.(issuerBinder)
+	switch {
+	case c.issuersSet && c.noIssuer:
+		errs = append(errs, configError("WithoutIssuerCheck", "contradicts WithExpectedIssuer"))
+	case c.issuersSet || c.noIssuer || absent:
+	case !ok || !binder.bindsIssuer():
+		errs = append(errs, configError("NewVerifier", "the issuer is not decided: the key source knows none, so name it with WithExpectedIssuer, or accept any with WithoutIssuerCheck"))
+	}
+	return errs
+}
+
+// isNilSource also finds the nil pointers that a forgotten error leaves behind.
+func isNilSource(source KeySource) bool {
+	switch s := source.(type) {
+	case nil:
+		return true
+	case *Client:
+		return s == nil
+	case *Issuers:
+		return s == nil
+	case *KeySet:
+		return s == nil
+	}
+	return false
+}
+
+// WithAudience accepts tokens whose "aud" (RFC 7519 section 4.1.3) has any one
+// of these, compared byte for byte. It is how a token for another service is
+// refused, so one of this option, [WithAllAudiences] and
+// [WithoutAudienceCheck] is required. Failures match golang-jwt's
+// ErrTokenInvalidAudience, or ErrTokenRequiredClaimMissing.
+func WithAudience(aud ...string) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		c.audienceSet = true
+		return setList("WithAudience", aud, &c.anyAudience)
+	})
+}
+
+// WithAllAudiences accepts tokens whose "aud" has each of these. Together with
+// [WithAudience], both must hold.
+func WithAllAudiences(aud ...string) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		c.audienceSet = true
+		return setList("WithAllAudiences", aud, &c.allAudiences)
+	})
+}
+
+// WithoutAudienceCheck accepts tokens whatever their "aud", also those that
+// the issuer made for another service (RFC 8725 section 3.9).
+func WithoutAudienceCheck() VerifierOption {
+	return verifierOption(func(c *verifierConfig) error { c.noAudience = true; return nil })
+}
+
+// WithExpectedIssuer accepts tokens whose "iss" (RFC 7519 section 4.1.1) is
+// one of these, byte for byte; a trailing slash counts. It is needed unless
+// the source is a [Client] or [Issuers] that knows its issuer, and then it
+// narrows: the keys stay bound to their issuer. Failures match golang-jwt's
+// ErrTokenInvalidIssuer, and ErrTokenRequiredClaimMissing without an "iss".
+func WithExpectedIssuer(issuers ...string) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		c.issuersSet = true
+		return setList("WithExpectedIssuer", issuers, &c.issuers)
+	})
+}
+
+// WithoutIssuerCheck accepts any "iss", or none, for keys that are bound to no
+// issuer, such as those of [ParseKeySet]. A key that is bound still verifies
+// its issuer's tokens only.
+func WithoutIssuerCheck() VerifierOption {
+	return verifierOption(func(c *verifierConfig) error { c.noIssuer = true; return nil })
+}
+
+// WithAlgorithms limits the "alg" of tokens (RFC 8725 section 3.1). Default:
+// every asymmetric algorithm, of which a key allows its own: RS256, RS384,
+// RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA (which is Ed25519:
+// either name allows both), and with Go 1.27 and later ML-DSA-44, ML-DSA-65,
+// ML-DSA-87. "none" and the symmetric algorithms are refused here. Failures
+// are [ErrAlgorithmNotAllowed].
+func WithAlgorithms(algs ...string) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		var names []string
+		if err := setList("WithAlgorithms", algs, &names); err != nil {
+			return err
+		}
+		const known = "want some of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, Ed25519, ML-DSA-44, ML-DSA-65, ML-DSA-87"
+		var errs []error
+		for _, name := range names {
+			switch {
+			case algorithmNamed(name) != algUnknown:
+			case strings.EqualFold(name, "none"):
+				errs = append(errs, configError("WithAlgorithms", "%s means no signature at all: name the algorithms that the issuer signs with, such as RS256", quote(name)))
+			case strings.HasPrefix(name, "HS"):
+				errs = append(errs, configError("WithAlgorithms", "%s is symmetric, and a public key must never be its secret: name the algorithms that the issuer signs with, such as RS256", quote(name)))
+			default:
+				errs = append(errs, configError("WithAlgorithms", "%s is unknown: %s", quote(name), known))
+			}
+		}
+		c.algorithms, c.algorithmNames = algorithmSet(names), names
+		return errors.Join(errs...)
+	})
+}
+
+// WithLeeway sets how far the issuer's clock may be off. Default 30 s. It
+// counts for "exp", "nbf" and "iat", and for [WithMaxTokenAge], always in the
+// token's favour: it is expired at exp + leeway. 0 is fine.
+func WithLeeway(d time.Duration) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		if d < 0 {
+			return configError("WithLeeway", "%v is negative", d)
+		}
+		c.leeway = d
+		return nil
+	})
+}
+
+// WithRequiredClaims refuses tokens that lack one of these claims or have null
+// there; repeatable. "exp" is always required, see [WithoutExpiry]. Failures
+// match golang-jwt's ErrTokenRequiredClaimMissing.
+func WithRequiredClaims(names ...string) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		var more []string
+		if err := setList("WithRequiredClaims", names, &more); err != nil {
+			return err
+		}
+		c.required = append(c.required, more...)
+		return nil
+	})
+}
+
+// WithTokenTypes accepts tokens with one of these "typ" headers, which keeps
+// tokens of one kind from being used as another (RFC 8725 section 3.11). Case
+// and a leading "application/" do not matter (RFC 7515 section 4.1.9): "at+jwt"
+// also matches "application/at+jwt". Default: any, or none.
+func WithTokenTypes(typ ...string) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		if err := setList("WithTokenTypes", typ, &c.types); err != nil {
+			return err
+		}
+		for i, t := range c.types {
+			if c.types[i] = strings.ToLower(bareType(t)); c.types[i] == "" {
+				return configError("WithTokenTypes", "%s names no type", quote(t))
+			}
+		}
+		return nil
+	})
+}
+
+// WithAccessTokenProfile accepts OAuth 2.0 access tokens of RFC 9068 only:
+// "typ" at+jwt (section 2.1), and iss, exp, aud, sub, client_id, iat and jti
+// present (section 2.2) and not empty. Which audience, [WithAudience] says. It
+// is stricter than [WithoutExpiry]: exp stays required.
+func WithAccessTokenProfile() VerifierOption {
+	return verifierOption(func(c *verifierConfig) error { c.accessToken = true; return nil })
+}
+
+// WithMaxTokenAge refuses tokens issued longer ago than d, whatever their
+// "exp", with the leeway added. It requires an "iat". Failures match
+// golang-jwt's ErrTokenExpired. Default: any age.
+func WithMaxTokenAge(d time.Duration) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		if d <= 0 {
+			return configError("WithMaxTokenAge", "%v is not positive", d)
+		}
+		c.maxAge = d
+		return nil
+	})
+}
+
+// WithoutExpiry accepts a token without "exp", which is valid for ever. One
+// with an exp still expires.
+func WithoutExpiry() VerifierOption {
+	return verifierOption(func(c *verifierConfig) error { c.noExpiry = true; return nil })
+}
+
+// WithoutTimeChecks accepts expired tokens and those of the future: it skips
+// the comparisons of "exp", "nbf" and "iat" and [WithMaxTokenAge], though not
+// their form, and "exp" may be absent. For debugging tools.
+func WithoutTimeChecks() VerifierOption {
+	return verifierOption(func(c *verifierConfig) error { c.noTimes = true; return nil })
+}
+
+// WithAuthorizedParties accepts tokens whose "azp" (OpenID Connect Core 1.0
+// section 2) is one of these, byte for byte. It requires an azp. Failures
+// match golang-jwt's ErrTokenInvalidClaims, or ErrTokenRequiredClaimMissing.
+func WithAuthorizedParties(azp ...string) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		return setList("WithAuthorizedParties", azp, &c.parties)
+	})
+}
+
+// WithCheck adds a check of the program's own, after all built-in ones and
+// only when they passed; repeatable, and all of them run. Its error stays in
+// the chain and makes the token invalid ([ErrTokenInvalid]), unless it matches
+// [ErrUnavailable], for a check that asks somebody else. f must be safe for
+// concurrent use.
+func WithCheck(f func(ctx context.Context, t *Token) error) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		if f == nil {
+			return configError("WithCheck", "the function is nil")
+		}
+		c.checks = append(c.checks, f)
+		return nil
+	})
+}
+
+// WithMaxTokenSize bounds a token in bytes, without "Bearer". Default 16 KiB.
+// A longer one is [ErrTokenTooLarge] before any of it is decoded.
+func WithMaxTokenSize(n int) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		if n <= 0 {
+			return configError("WithMaxTokenSize", "%d is not positive", n)
+		}
+		c.maxSize = n
+		return nil
+	})
+}
+
+// WithTokenCache remembers up to size verified tokens, so that a token that
+// comes again costs no signature. Off by default, and with 0.
+//
+// A hit is the whole token, byte for byte, and everything that can change is
+// looked at again: the key source must still offer the key, and the times, the
+// rest of the policy and [WithCheck] are judged anew. Refused tokens are never
+// remembered. The tokens, which are credentials, stay in memory until others
+// displace them.
+func WithTokenCache(size int) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		if size < 0 {
+			return configError("WithTokenCache", "%d is negative", size)
+		}
+		c.cacheSize = size
+		return nil
+	})
+}
+
+// WithNow sets the clock that claims are compared with. Default [time.Now].
+// It must be safe for concurrent use. The freshness of keys does not follow it.
+func WithNow(now func() time.Time) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		if now == nil {
+			return configError("WithNow", "the function is nil")
+		}
+		c.now = now
+		return nil
+	})
+}
+
+// setList takes a copy of a list, which must not be empty: an empty list is
+// more likely a setting that was not read than the wish to check nothing.
+func setList(option string, values []string, to *[]string) error {
+	if len(values) == 0 {
+		return configError(option, "the list is empty")
+	}
+	if slices.Contains(values, "") {
+		return configError(option, "the list has an empty string")
+	}
+	*to = slices.Clone(values)
+	return nil
+}

@@ -1,0 +1,169 @@
+package jwks_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-22400188/jwks"
+)
+
+// benchPayload is what a Keycloak server writes: 15 claims in about 630 bytes.
+const benchPayload = `{"exp":1767232800,"iat":1767225600,"nbf":1767225540,"jti":"0b4f6a1e-3f2c-4f67-8a35-9d1e6c2b7f80",` +
+	`"iss":"https://issuer.example","aud":["api","account"],"sub":"f3b1c9d2-7a64-4b0e-9c1d-5e8f0a2b4c6d","typ":"Bearer",` +
+	`"azp":"web-frontend","sid":"2d7f1f5e-4f7e-46a5-8a3c-0f5c3d1e9b21","scope":"openid profile email orders:read orders:write",` +
+	`"email":"renee.example@customer.example","email_verified":true,"preferred_username":"renee.example",` +
+	`"realm_access":{"roles":["offline_access","uma_authorization","default-roles-production","orders-reader"]}}`
+
+// verifiedBare is the crypto call alone, on a digest made before: what no
+// verifier can do without.
+func verifiedBare(s *signer, token string) func() bool {
+	signed, text := token[:strings.LastIndexByte(token, '.')], token[strings.LastIndexByte(token, '.')+1:]
+	sig, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		panic(err)
+	}
+	digest := sha256.Sum256([]byte(signed))
+	switch key := s.key.Public().(type) {
+	case *rsa.PublicKey:
+		return func() bool { return rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], sig) == nil }
+	case *ecdsa.PublicKey:
+		r, s := new(big.Int).SetBytes(sig[:len(sig)/2]), new(big.Int).SetBytes(sig[len(sig)/2:])
+		return func() bool { return ecdsa.Verify(key, digest[:], r, s) }
+	case ed25519.PublicKey:
+		message := []byte(signed)
+		return func() bool { return ed25519.Verify(key, message, sig) }
+	}
+	panic("no crypto call for " + s.alg)
+}
+
+// benchmarked is a verifier and a token that it accepts.
+func benchmarked(tb testing.TB, s *signer, opts ...jwks.VerifierOption) (*jwks.Verifier, string) {
+	v := newVerifier(tb, keySetOf(tb, s), opts...)
+	return v, s.token(benchPayload)
+}
+
+// BenchmarkVerify shows each algorithm beside the bare crypto call.
+func BenchmarkVerify(b *testing.B) {
+	for _, alg := range []string{"RS256", "ES256", "EdDSA"} {
+		s := newSigner(b, alg, "key-prod-000001")
+		v, token := benchmarked(b, s)
+		b.Run(alg+"/bare", func(b *testing.B) {
+			b.ReportAllocs()
+			bare := verifiedBare(s, token)
+			for b.Loop() {
+				if !bare() {
+					b.Fatal("the token does not verify")
+				}
+			}
+		})
+		b.Run(alg+"/verify", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := v.Verify(context.Background(), token); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(alg+"/parallel", func(b *testing.B) {
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := v.Verify(context.Background(), token); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkVerifyOverBare takes turns with the bare crypto call, so that what
+// else the machine does hits both alike: how many times its cost a
+// verification is, and how much more.
+func BenchmarkVerifyOverBare(b *testing.B) {
+	for _, alg := range []string{"RS256", "ES256", "EdDSA"} {
+		b.Run(alg, func(b *testing.B) {
+			s := newSigner(b, alg, "key-prod-000001")
+			v, token := benchmarked(b, s)
+			bare := verifiedBare(s, token)
+			const turn = 8
+			var ratios, overs []float64
+			for b.Loop() {
+				began := time.Now()
+				for range turn {
+					bare()
+				}
+				between := time.Now()
+				for range turn {
+					if _, err := v.Verify(context.Background(), token); err != nil {
+						b.Fatal(err)
+					}
+				}
+				ours, theirs := float64(time.Since(between)), float64(between.Sub(began))
+				ratios, overs = append(ratios, ours/theirs), append(overs, (ours-theirs)/turn)
+			}
+			slices.Sort(ratios)
+			slices.Sort(overs)
+			b.ReportMetric(ratios[len(ratios)/2], "x-bare")
+			b.ReportMetric(overs[len(overs)/2], "ns-over")
+			b.ReportMetric(0, "ns/op") // of a turn: of no meaning
+		})
+	}
+}
+
+// BenchmarkVerifyCached is the same token again with WithTokenCache.
+func BenchmarkVerifyCached(b *testing.B) {
+	v, token := benchmarked(b, newSigner(b, "RS256", "key-prod-000001"), jwks.WithTokenCache(1024))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := v.Verify(context.Background(), token); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkVerifyRefused is what a token costs that is refused: the earlier,
+// the less.
+func BenchmarkVerifyRefused(b *testing.B) {
+	s := newSigner(b, "ES256", "key-prod-000001")
+	v, token := benchmarked(b, s)
+	for name, refused := range map[string]string{
+		"too large":     strings.Repeat("a", 1<<20),
+		"no segments":   strings.Repeat("a", 1<<10),
+		"only dots":     strings.Repeat(".", 16<<10),
+		"not base64":    token[:len(token)-1] + "=",
+		"unknown kid":   s.sign(`{"alg":"ES256","kid":"unknown"}`, benchPayload),
+		"bad signature": token[:len(token)-10] + strings.Repeat("A", 10),
+		"many members":  segment(`{"alg":"ES256"`+manyMembers(11<<10)+`}`) + "." + segment("{}") + ".AAAA",
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := v.Verify(context.Background(), refused); err == nil {
+					b.Fatal("accepted")
+				}
+			}
+		})
+	}
+}
+
+// manyMembers is as many members as fit into n bytes.
+func manyMembers(n int) string {
+	var b strings.Builder
+	for i := 0; b.Len() < n; i++ {
+		b.WriteString(`,"` + strconv.FormatInt(int64(i), 36) + `":0`)
+	}
+	return b.String()
+}

@@ -1,0 +1,278 @@
+package jwks
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// edSigner signs with a fresh Ed25519 key under a kid.
+type edSigner struct {
+	kid     string
+	private ed25519.PrivateKey
+	key     *Key
+}
+
+func newEdSigner(t testing.TB, kid string, b *binding) *edSigner {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	document := fmt.Sprintf(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":%q,"x":%q}]}`, kid, unpadded(string(public)))
+	set, err := readKeySet([]byte(document), b, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &edSigner{kid, private, set.keys[0]}
+}
+
+func (s *edSigner) sign(header, payload string) string {
+	signed := unpadded(header) + "." + unpadded(payload)
+	return signed + "." + unpadded(string(ed25519.Sign(s.private, []byte(signed))))
+}
+
+func (s *edSigner) token(payload string) string {
+	return s.sign(fmt.Sprintf(`{"alg":"EdDSA","kid":%q}`, s.kid), payload)
+}
+
+func unpadded(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+
+// fakeSource is a source that knows its issuer and looks again.
+type fakeSource struct {
+	keys, others []*Key
+	rechecks     int
+	tried        []*Key
+	header       Header
+	issuer       string
+	asked, since time.Time
+}
+
+func (s *fakeSource) SigningKeys(context.Context, Header, string) ([]*Key, error) {
+	s.asked = time.Now()
+	return s.keys, nil
+}
+func (s *fakeSource) bindsIssuer() bool { return true }
+func (s *fakeSource) recheck(_ context.Context, h Header, issuer string, tried []*Key, since time.Time) []*Key {
+	s.rechecks++
+	s.header, s.issuer, s.tried, s.since = h, issuer, tried, since
+	return s.others
+}
+
+func verifierOf(t *testing.T, source KeySource, opts ...VerifierOption) *Verifier {
+	t.Helper()
+	v, err := NewVerifier(source, append([]VerifierOption{WithoutAudienceCheck(), WithoutExpiry()}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+const boundPayload = `{"iss":"https://issuer.example","sub":"user"}`
+
+// TestRecheck: an issuer may replace a key under its kid, so a bad signature is
+// a reason to look again, once.
+func TestRecheck(t *testing.T) {
+	b := newBinding("https://issuer.example", nil)
+	old, current, foreign := newEdSigner(t, "k1", b), newEdSigner(t, "k1", b), newEdSigner(t, "k1", newBinding("https://other.example", nil))
+	token := current.token(boundPayload)
+	for _, test := range []struct {
+		name         string
+		keys, others []*Key
+		want         error
+		rechecks     int
+	}{
+		{"the key is at hand", []*Key{current.key}, []*Key{old.key}, nil, 0},
+		{"the key was replaced", []*Key{old.key}, []*Key{current.key}, nil, 1},
+		{"nothing else is there", []*Key{old.key}, nil, jwt.ErrTokenSignatureInvalid, 1},
+		{"another key is no help", []*Key{old.key}, []*Key{old.key, nil}, jwt.ErrTokenSignatureInvalid, 1},
+		{"only nil is there", []*Key{old.key}, []*Key{nil}, jwt.ErrTokenSignatureInvalid, 1},
+		{"no key", nil, []*Key{current.key}, ErrKeyNotFound, 0}, // the source has said so itself
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			source := &fakeSource{keys: test.keys, others: test.others}
+			got, err := verifierOf(t, source).Verify(context.Background(), token)
+			if !errors.Is(err, test.want) || (err == nil) != (got != nil) {
+				t.Errorf("got %v and %v, want %v", got, err, test.want)
+			}
+			if err == nil && got.Key() != current.key {
+				t.Error("another key is said to have verified it")
+			}
+			if source.rechecks != test.rechecks {
+				t.Errorf("%d rechecks, want %d", source.rechecks, test.rechecks)
+			}
+			if source.rechecks > 0 && (source.issuer != "https://issuer.example" || source.header.KeyID != "k1" || len(source.tried) != len(test.keys) ||
+				source.since.IsZero() || source.since.After(source.asked)) {
+				t.Errorf("rechecked %+v", source)
+			}
+		})
+	}
+	t.Run("not for claims", func(t *testing.T) {
+		source := &fakeSource{keys: []*Key{foreign.key}}
+		_, err := verifierOf(t, source).Verify(context.Background(), foreign.token(boundPayload))
+		if !errors.Is(err, jwt.ErrTokenInvalidIssuer) || source.rechecks != 0 {
+			t.Errorf("%v after %d rechecks", err, source.rechecks)
+		}
+	})
+}
+
+// TestBinding: a key of one issuer never verifies a token of another, whatever
+// the options say.
+func TestBinding(t *testing.T) {
+	const tenant, stranger = "0f4a3c1e-7d11-4b55-9c4e-2f6b8a1d9e30", "5b0c1f0e-3d6a-4c8e-a3d5-7f2b9e6c1a48"
+	exact := newBinding("https://issuer.example", nil)
+	template := newBinding("https://login.example/{tenantid}/v2.0", map[string]bool{tenant: true})
+	anyTenant := newBinding("https://login.example/{tenantid}/v2.0", nil)
+	for _, test := range []struct {
+		name    string
+		binding *binding
+		payload string
+		want    error
+	}{
+		{"its issuer", exact, boundPayload, nil},
+		{"another issuer", exact, `{"iss":"https://other.example"}`, jwt.ErrTokenInvalidIssuer},
+		{"a slash more", exact, `{"iss":"https://issuer.example/"}`, jwt.ErrTokenInvalidIssuer},
+		{"no issuer", exact, `{"sub":"user"}`, jwt.ErrTokenRequiredClaimMissing},
+		{"a null issuer", exact, `{"iss":null}`, jwt.ErrTokenRequiredClaimMissing},
+		{"bound to none", nil, `{"iss":"https://other.example"}`, nil},
+		{"a tenant on the list", template, `{"iss":"https://login.example/` + tenant + `/v2.0","tid":"` + tenant + `"}`, nil},
+		{"a tenant not on the list", template, `{"iss":"https://login.example/` + stranger + `/v2.0","tid":"` + stranger + `"}`, jwt.ErrTokenInvalidIssuer},
+		{"the tenant of another token", template, `{"iss":"https://login.example/` + stranger + `/v2.0","tid":"` + tenant + `"}`, jwt.ErrTokenInvalidIssuer},
+		{"no tid", anyTenant, `{"iss":"https://login.example/` + tenant + `/v2.0"}`, jwt.ErrTokenInvalidIssuer},
+		{"a tid that is no string", anyTenant, `{"iss":"https://login.example/` + tenant + `/v2.0","tid":["` + tenant + `"]}`, jwt.ErrTokenInvalidIssuer},
+		{"any tenant", anyTenant, `{"iss":"https://login.example/` + stranger + `/v2.0","tid":"` + stranger + `"}`, nil},
+		{"the template itself", anyTenant, `{"iss":"https://login.example/{tenantid}/v2.0","tid":"{tenantid}"}`, jwt.ErrTokenInvalidIssuer},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newEdSigner(t, "k1", test.binding)
+			source := &fakeSource{keys: []*Key{s.key}}
+			for _, opts := range [][]VerifierOption{nil, {WithoutIssuerCheck()}, {WithTokenCache(4)}} {
+				v := verifierOf(t, source, opts...)
+				for range 2 {
+					got, err := v.Verify(context.Background(), s.token(test.payload))
+					if !errors.Is(err, test.want) || (err == nil) != (got != nil) {
+						t.Errorf("got %v and %v, want %v", got, err, test.want)
+					}
+				}
+			}
+		})
+	}
+	t.Run("WithExpectedIssuer narrows and does not widen", func(t *testing.T) {
+		s := newEdSigner(t, "k1", exact)
+		v := verifierOf(t, &fakeSource{keys: []*Key{s.key}}, WithExpectedIssuer("https://other.example"))
+		for _, payload := range []string{boundPayload, `{"iss":"https://other.example"}`} {
+			if _, err := v.Verify(context.Background(), s.token(payload)); !errors.Is(err, jwt.ErrTokenInvalidIssuer) {
+				t.Errorf("%s: %v", payload, err)
+			}
+		}
+	})
+}
+
+// TestMemo: only the header of a token that verified completely is remembered,
+// by its whole text, and without the token.
+func TestMemo(t *testing.T) {
+	s, attacker := newEdSigner(t, "k1", nil), newEdSigner(t, "k1", nil)
+	source := &fakeSource{keys: []*Key{s.key}}
+	var objection error
+	v := verifierOf(t, source, WithoutIssuerCheck(), WithCheck(func(context.Context, *Token) error { return objection }))
+	verify := func(token string) error {
+		_, err := v.Verify(context.Background(), token)
+		return err
+	}
+	remembered := func() (all []*knownHeader) {
+		for i := range v.memo.slots {
+			if known := v.memo.slots[i].Load(); known != nil {
+				all = append(all, known)
+			}
+		}
+		return all
+	}
+
+	objection = errors.New("no")
+	for name, token := range map[string]string{
+		"a forged token":      attacker.token(boundPayload),
+		"an expired token":    s.token(`{"exp":1}`),
+		"a token of no use":   s.token(`null`),
+		"a token objected to": s.token(boundPayload),
+		"a malformed token":   s.token(boundPayload) + "\n",
+		"crit":                s.sign(`{"alg":"EdDSA","kid":"k1","crit":["exp"]}`, boundPayload),
+	} {
+		if verify(token) == nil {
+			t.Errorf("%s is accepted", name)
+		}
+		if n := len(remembered()); n != 0 {
+			t.Fatalf("%s: %d headers are remembered", name, n)
+		}
+	}
+	objection = nil
+	token := s.token(boundPayload)
+	for range 3 {
+		if err := verify(token); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := remembered()
+	segment, _, _ := strings.Cut(token, ".")
+	if len(all) != 1 || all[0].segment != segment || all[0].header != (Header{Algorithm: "EdDSA", KeyID: "k1"}) || all[0].alg != algEdDSA {
+		t.Fatalf("remembered: %+v", all)
+	}
+	if err := verify(attacker.token(boundPayload)); !errors.Is(err, jwt.ErrTokenSignatureInvalid) {
+		t.Errorf("a forged token under a known header: %v", err)
+	}
+
+	// Another header in the same slot is read, not mistaken.
+	v.memo.slot(segment).Store(&knownHeader{segment: segment + "A", header: Header{Algorithm: "none"}})
+	if err := verify(token); err != nil {
+		t.Error(err)
+	}
+	if known := v.memo.find(segment); known == nil || known.segment != segment {
+		t.Errorf("got %+v", known)
+	}
+
+	long := s.sign(`{"alg":"EdDSA","kid":"k1","x":"`+strings.Repeat("x", memoLimit)+`"}`, boundPayload)
+	if err := verify(long); err != nil || len(remembered()) != 1 {
+		t.Errorf("a long header: %v, %d remembered", err, len(remembered()))
+	}
+	for i := range 10 * memoSlots {
+		if err := verify(s.sign(fmt.Sprintf(`{"alg":"EdDSA","kid":"k1","x":%d}`, i), boundPayload)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestUnverifiedIssuer is what sources for several issuers choose keys by.
+func TestUnverifiedIssuer(t *testing.T) {
+	for _, test := range []struct {
+		payload, iss, tid string
+		want              error
+	}{
+		{`{"iss":"a","tid":"b"}`, "a", "b", nil},
+		{`{"\u0069ss":"\u0061"}`, "a", "", nil},
+		{`{}`, "", "", nil},
+		{`{"iss":null,"tid":null}`, "", "", nil},
+		{`{"ISS":"a","Tid":"b"}`, "", "", nil},
+		{`{"iss":"a","tid":1}`, "a", "", nil},
+		{`{"iss":1}`, "", "", jwt.ErrTokenMalformed},
+		{`{"iss":["a"]}`, "", "", jwt.ErrTokenMalformed},
+		{`{"iss":"a","iss":"b"}`, "", "", jwt.ErrTokenMalformed},
+		{`{"iss":"a"`, "", "", jwt.ErrTokenMalformed},
+		{`null`, "", "", jwt.ErrTokenMalformed},
+		{`"iss"`, "", "", jwt.ErrTokenMalformed},
+	} {
+		opened, err := openToken(unpadded(`{"alg":"ES256"}`)+"."+unpadded(test.payload)+".AAAA", defaultMaxTokenSize)
+		if err != nil {
+			t.Fatal(err)
+		}
+		iss, tid, err := opened.unverifiedIssuer()
+		if iss != test.iss || tid != test.tid || !errors.Is(err, test.want) || err != nil && !errors.Is(err, ErrTokenInvalid) {
+			t.Errorf("%s: %q, %q, %v", test.payload, iss, tid, err)
+		}
+	}
+}
