@@ -74,8 +74,10 @@ func transport(t *http.Transport) *http.Transport {
 	t = t.Clone()
 	t.Proxy = nil
 	t.DisableKeepAlives = true
-	t.Dial = nil    //nolint:staticcheck // deprecated, and it would get around the guard
-	t.DialTLS = nil //nolint:staticcheck // as above
+	//lint:ignore SA1019 deprecated, and it would get around the guard
+	t.Dial = nil
+	//lint:ignore SA1019 as above
+	t.DialTLS = nil
 	t.DialTLSContext = nil
 	return t
 }

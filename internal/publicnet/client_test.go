@@ -1,5 +1,7 @@
 package publicnet
 
+//lint:file-ignore SA1019 that the deprecated dialers are guarded too is the point
+
 import (
 	"context"
 	"crypto/tls"
@@ -162,9 +164,9 @@ func TestClientOfATransport(t *testing.T) {
 	}
 
 	// A transport without a dialer of its own, and no transport at all, get one.
-	for _, c := range []*http.Client{nil, {}, {Transport: &http.Transport{Proxy: proxy}}, {Transport: &http.Transport{Dial: plain}}} { //nolint:staticcheck // the deprecated field is the point
+	for _, c := range []*http.Client{nil, {}, {Transport: &http.Transport{Proxy: proxy}}, {Transport: &http.Transport{Dial: plain}}} {
 		own := Client(c).Transport.(roundTripper).base.(*http.Transport)
-		if own.Proxy != nil || own.DialContext == nil || own.Dial != nil || own.DialTLS != nil { //nolint:staticcheck // as above
+		if own.Proxy != nil || own.DialContext == nil || own.Dial != nil || own.DialTLS != nil {
 			t.Errorf("%+v: the dialer is not ours", c)
 		}
 		if _, err := own.DialContext(t.Context(), "tcp", "127.0.0.1:9"); !errors.Is(err, ErrNotPublic) {
