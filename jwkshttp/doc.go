@@ -1,0 +1,107 @@
+// Package jwkshttp puts the verification of tokens in front of net/http
+// handlers, and answers those that do not pass as OAuth 2.0 bearer token usage
+// (RFC 6750) says.
+//
+//	verifier, err := jwks.NewVerifier(client, jwks.WithAudience("my-api"))
+//	…
+//	protect := jwkshttp.Middleware(verifier, jwkshttp.RequireScopes("read"))
+//	mux.Handle("GET /things", protect(things))
+//
+// and in the handler
+//
+//	token, ok := jwkshttp.TokenFromContext(r.Context())
+//
+// A protected handler is tested with package jwkstest, which signs real tokens.
+//
+// # Requests and answers
+//
+// The answers of a middleware that requires the scope "read". Where the table
+// names an option, the middleware has it; "header, cookie" stands for
+// WithExtractors(FromHeader("X-Token"), FromCookie("token")).
+//
+//	request                                               answer
+//	--------------------------------------------------------------------------
+//	a valid token with the scope                          served
+//	bearer in lower case, several spaces                  served
+//	no Authorization header                               no token
+//	an empty Authorization header                         no token
+//	another scheme                                        no token
+//	a token without a scheme                              no token
+//	a token in the query only                             no token
+//	a token in a form body only                           no token
+//	a token in a cookie only                              no token
+//	OPTIONS without a token                               no token
+//	two Authorization headers, both valid                 invalid_request
+//	two Authorization headers, another scheme first       invalid_request
+//	Bearer without a token                                invalid_request
+//	two tokens, comma-joined                              invalid_request
+//	two credentials, comma-joined                         invalid_request
+//	two credentials, comma-joined, another scheme first   invalid_request
+//	a comma before the scheme                             invalid_request
+//	a comma after the token                               invalid_request
+//	anything after the token                              invalid_request
+//	a tab in place of the space                           invalid_request
+//	a character that no token has                         invalid_request
+//	not a JWT                                             invalid_token
+//	a forged signature                                    invalid_token
+//	an expired token                                      invalid_token
+//	another audience                                      invalid_token
+//	another issuer                                        invalid_token
+//	a token longer than 16 KiB                            invalid_token
+//	a valid token without the scope                       insufficient_scope
+//	any token while the keys cannot be had                unavailable
+//	no token while the keys cannot be had                 no token
+//	an error of neither class from a TokenVerifier        broken
+//	neither token nor error from a TokenVerifier          broken
+//	an error of neither class from an Extractor           invalid_request
+//	header, cookie: valid in the header                   served
+//	header, cookie: valid in the cookie                   served
+//	header, cookie: valid in both                         served
+//	header, cookie: valid, then invalid                   served
+//	header, cookie: invalid, then valid                   invalid_token
+//	header, cookie: malformed, then valid                 invalid_request
+//	header, cookie: the header twice                      invalid_request
+//	header, cookie: the cookie twice                      invalid_request
+//	header, cookie: both empty                            no token
+//	AllowAnonymous: no token where a scope is required    no token
+//	AllowAnonymous, no scopes: no token                   served without token
+//	AllowAnonymous, no scopes: another scheme             served without token
+//	AllowAnonymous, no scopes: an invalid token           invalid_token
+//	AllowAnonymous, no scopes: two Authorization headers  invalid_request
+//	SkipPaths("/docs/"): GET /docs/a                      served without token
+//	SkipPaths("/docs/"): GET /docs/../a                   no token
+//	SkipPaths("/docs/"): GET /docs/..%2Fa                 no token
+//	SkipPaths("/docs/"): GET /docs//a                     no token
+//	SkipPaths("/docs/"): GET /docs                        no token
+//
+// Several places are looked at in order, and the first that holds anything
+// decides. Form bodies and queries are not looked at (RFC 6750 sections 2.2 and
+// 2.3 advise against them); an [Extractor] of your own may.
+//
+// The answers, with the status text as the body unless [WithErrorHandler] says
+// otherwise:
+//
+//	answer                status  WWW-Authenticate
+//	--------------------------------------------------------------------------
+//	served                200     -
+//	served without token  200     -
+//	no token              401     Bearer
+//	invalid_request       400     Bearer error="invalid_request", error_description="The request must carry exactly one well-formed token"
+//	invalid_token         401     Bearer error="invalid_token", error_description="The token is expired, malformed or not valid here"
+//	insufficient_scope    403     Bearer error="insufficient_scope", error_description="The token lacks a required scope", scope="read"
+//	unavailable           503     -
+//	broken                500     -
+//
+// [WithRealm] and [WithResourceMetadata] put their parameters into each of
+// these challenges. Descriptions are fixed texts: which issuers are trusted,
+// which keys exist and what was wrong with a token is for the error handler's
+// log only.
+//
+// Unavailable is no verdict on the token: an issuer that cannot be reached
+// never logs anyone out, so there is no challenge that would make a client
+// throw its token away. Retry-After says when the next attempt is due, if that
+// is known.
+//
+// Refusals carry no Cache-Control: no cache keeps an answer with these statuses
+// unless told to (RFC 9111 section 4.2.2, RFC 9110 section 15.1).
+package jwkshttp

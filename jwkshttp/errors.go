@@ -1,0 +1,90 @@
+package jwkshttp
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/seed-22400188/jwks"
+)
+
+// What a custom error handler may see besides the two classes
+// [jwks.ErrTokenInvalid] and [jwks.ErrUnavailable], to neither of which these
+// belong. Find them with [errors.Is].
+var (
+	// ErrNoToken says that no place that was looked at holds a token: 401 with
+	// a bare challenge (RFC 6750 section 3.1).
+	ErrNoToken = errors.New("jwkshttp: no token in the request")
+
+	// ErrMalformed says that the request does not carry its token in the one
+	// way that it must: 400 invalid_request (RFC 6750 section 3.1).
+	ErrMalformed = errors.New("jwkshttp: malformed credentials")
+
+	// ErrInsufficientScope says that a valid token lacks a scope of
+	// [RequireScopes]: 403 insufficient_scope (RFC 6750 section 3.1).
+	ErrInsufficientScope = errors.New("jwkshttp: insufficient scope")
+)
+
+// errNoVerdict is a TokenVerifier that breaks its contract.
+var errNoVerdict = errors.New("jwkshttp: the verifier returned neither a token nor an error")
+
+// malformed says what is wrong without showing the value, which may be a token.
+func malformed(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...))
+}
+
+// StatusCode is the status that a refusal with err has by default, for handlers
+// of [WithErrorHandler] and for services that call Verify themselves: 503 for
+// [jwks.ErrUnavailable], 401 for [jwks.ErrTokenInvalid] and [ErrNoToken], 400
+// for [ErrMalformed], 403 for [ErrInsufficientScope], and 500 for anything
+// else. Where several match, the first of these counts: a token that may be
+// fine is never called bad. A nil err is 200.
+func StatusCode(err error) int {
+	if err == nil {
+		return http.StatusOK
+	}
+	return refusalFor(err).status()
+}
+
+// refusal is one row of the table in the package documentation.
+type refusal int
+
+const (
+	refusedBroken refusal = iota // neither class: a verifier of the user's own
+	refusedUnavailable
+	refusedInvalid
+	refusedNoToken
+	refusedMalformed
+	refusedScope
+	refusals // how many there are
+)
+
+func refusalFor(err error) refusal {
+	switch {
+	case errors.Is(err, jwks.ErrUnavailable):
+		return refusedUnavailable
+	case errors.Is(err, jwks.ErrTokenInvalid):
+		return refusedInvalid
+	case errors.Is(err, ErrNoToken):
+		return refusedNoToken
+	case errors.Is(err, ErrMalformed):
+		return refusedMalformed
+	case errors.Is(err, ErrInsufficientScope):
+		return refusedScope
+	}
+	return refusedBroken
+}
+
+func (r refusal) status() int {
+	switch r {
+	case refusedUnavailable:
+		return http.StatusServiceUnavailable
+	case refusedInvalid, refusedNoToken:
+		return http.StatusUnauthorized
+	case refusedMalformed:
+		return http.StatusBadRequest
+	case refusedScope:
+		return http.StatusForbidden
+	}
+	return http.StatusInternalServerError
+}

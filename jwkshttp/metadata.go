@@ -1,0 +1,90 @@
+package jwkshttp
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"time"
+)
+
+// ResourceMetadata is the metadata of a protected resource (RFC 9728 section
+// 2). Everything but Resource is optional, and what is empty or false is left
+// out of the document (RFC 9728 section 3.2).
+type ResourceMetadata struct {
+	// Resource is the resource identifier: an https URL without a fragment.
+	Resource string `json:"resource"`
+	// AuthorizationServers are the issuers whose tokens the resource takes.
+	AuthorizationServers []string `json:"authorization_servers,omitempty"`
+	// JWKSURI is where the resource's own public keys are, not its issuers'.
+	JWKSURI string `json:"jwks_uri,omitempty"`
+	// ScopesSupported are the scopes that requests to the resource use.
+	ScopesSupported []string `json:"scopes_supported,omitempty"`
+	// BearerMethodsSupported are the ways to send a token (RFC 6750 section
+	// 2): "header", "body", "query". Middleware takes the header by default.
+	BearerMethodsSupported []string `json:"bearer_methods_supported,omitempty"`
+	// ResourceSigningAlgValuesSupported are the algorithms of signed responses.
+	ResourceSigningAlgValuesSupported []string `json:"resource_signing_alg_values_supported,omitempty"`
+	// ResourceName is for people to read.
+	ResourceName string `json:"resource_name,omitempty"`
+	// ResourceDocumentation is the URL of the developers' documentation.
+	ResourceDocumentation string `json:"resource_documentation,omitempty"`
+	// ResourcePolicyURI is the URL of the rules for using the data.
+	ResourcePolicyURI string `json:"resource_policy_uri,omitempty"`
+	// ResourceTOSURI is the URL of the terms of service.
+	ResourceTOSURI string `json:"resource_tos_uri,omitempty"`
+	// TLSClientCertificateBoundAccessTokens: RFC 8705.
+	TLSClientCertificateBoundAccessTokens bool `json:"tls_client_certificate_bound_access_tokens,omitempty"`
+	// AuthorizationDetailsTypesSupported: RFC 9396.
+	AuthorizationDetailsTypesSupported []string `json:"authorization_details_types_supported,omitempty"`
+	// DPoPSigningAlgValuesSupported: RFC 9449.
+	DPoPSigningAlgValuesSupported []string `json:"dpop_signing_alg_values_supported,omitempty"`
+	// DPoPBoundAccessTokensRequired: RFC 9449.
+	DPoPBoundAccessTokensRequired bool `json:"dpop_bound_access_tokens_required,omitempty"`
+	// SignedMetadata is a JWT with the same metadata (RFC 9728 section 2.2).
+	SignedMetadata string `json:"signed_metadata,omitempty"`
+}
+
+// ResourceMetadataHandler serves m, as it is now, for the path
+// /.well-known/oauth-protected-resource (RFC 9728 section 3; for a resource
+// with a path of its own, that path follows). It answers GET and HEAD with the
+// document and OPTIONS with 204, for pages of any origin (Access-Control-Allow-
+// Origin: *), and 405 to everything else. The answer has an ETag and may be
+// kept for an hour. It must be reachable without a token.
+//
+// A Resource that is no absolute URL panics.
+func ResourceMetadataHandler(m ResourceMetadata) http.Handler {
+	if !isAbsolute(m.Resource) {
+		panic("jwkshttp: ResourceMetadataHandler: Resource is no absolute URL")
+	}
+	document, err := json.Marshal(m)
+	if err != nil {
+		panic("jwkshttp: ResourceMetadataHandler: " + err.Error()) // cannot be: strings and bools
+	}
+	sum := sha256.Sum256(document)
+	etag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		switch r.Method {
+		case http.MethodGet, http.MethodHead:
+			h.Set("Access-Control-Allow-Origin", "*")
+			h.Set("Content-Type", "application/json")
+			h.Set("Cache-Control", "public, max-age=3600")
+			h.Set("ETag", etag)
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(document))
+		case http.MethodOptions:
+			h.Set("Access-Control-Allow-Origin", "*")
+			h.Set("Access-Control-Allow-Methods", allowedMethods)
+			h.Set("Access-Control-Allow-Headers", "*")
+			h.Set("Allow", allowedMethods)
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			h.Set("Allow", allowedMethods)
+			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+		}
+	})
+}
+
+const allowedMethods = "GET, HEAD, OPTIONS"

@@ -1,0 +1,143 @@
+package jwkshttp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/seed-22400188/jwks"
+	"github.com/seed-22400188/jwks/internal/openpath"
+)
+
+// TokenVerifier verifies a token. [*jwks.Verifier] is one, and so is the
+// Validator of package cfaccess. Its error should match [jwks.ErrTokenInvalid]
+// or [jwks.ErrUnavailable]; any other is answered with 500.
+type TokenVerifier interface {
+	Verify(ctx context.Context, token string) (*jwks.Token, error)
+}
+
+// Middleware returns a function that puts a verification by v in front of a
+// handler: what the handler serves has a token that v verified, in
+// [TokenFromContext], but for what [AllowAnonymous] and [SkipPaths] let pass.
+// The package documentation has the table of answers to all other requests.
+// Nothing is exempt unless an option says so: a service that answers CORS
+// preflight requests does so in front of this middleware.
+//
+// A nil v and a bad option panic, see [Option].
+func Middleware(v TokenVerifier, opts ...Option) func(http.Handler) http.Handler {
+	if verifier, ok := v.(*jwks.Verifier); v == nil || ok && verifier == nil {
+		panic("jwkshttp: Middleware: the verifier is nil")
+	}
+	c := config{
+		extractors:   []Extractor{BearerToken},
+		errorHandler: defaultErrorHandler,
+	}
+	for _, o := range opts {
+		if o == nil {
+			panic("jwkshttp: Middleware: an option is nil")
+		}
+		if err := o.apply(&c); err != nil {
+			panic("jwkshttp: " + err.Error())
+		}
+	}
+	g := &guard{
+		config:     c,
+		verifier:   v,
+		open:       openpath.New(c.skip),
+		challenges: challenges(c.realm, c.resourceMetadata, c.scopes),
+	}
+	return func(next http.Handler) http.Handler {
+		if next == nil {
+			panic("jwkshttp: Middleware: the handler is nil")
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.serve(w, r, next) })
+	}
+}
+
+// guard is a configured middleware. It does not change once made.
+type guard struct {
+	config
+	verifier   TokenVerifier
+	open       *openpath.Set
+	challenges [refusals]string
+}
+
+func (g *guard) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	if g.open.Match(r) {
+		next.ServeHTTP(w, r)
+		return
+	}
+	raw, err := g.find(r)
+	if err == nil && raw == "" {
+		if g.anonymous && len(g.scopes) == 0 {
+			next.ServeHTTP(w, withoutToken(r))
+			return
+		}
+		err = ErrNoToken
+	}
+	if err != nil {
+		g.refuse(w, r, err)
+		return
+	}
+	t, err := g.verify(r.Context(), raw)
+	if err != nil {
+		g.refuse(w, r, err)
+		return
+	}
+	next.ServeHTTP(w, r.WithContext(ContextWithToken(r.Context(), t)))
+}
+
+// find returns the token of the first place that holds one, or "".
+func (g *guard) find(r *http.Request) (string, error) {
+	for _, extract := range g.extractors {
+		raw, err := extract(r)
+		switch {
+		case errors.Is(err, jwks.ErrUnavailable), errors.Is(err, jwks.ErrTokenInvalid), errors.Is(err, ErrMalformed):
+			return "", err
+		case errors.Is(err, ErrNoToken):
+		case err != nil:
+			return "", fmt.Errorf("%w: %w", ErrMalformed, err)
+		case raw != "":
+			return raw, nil
+		}
+	}
+	return "", nil
+}
+
+func (g *guard) verify(ctx context.Context, raw string) (*jwks.Token, error) {
+	t, err := g.verifier.Verify(ctx, raw)
+	switch {
+	case err != nil:
+		return nil, err
+	case t == nil:
+		return nil, errNoVerdict // not a pass, whatever was meant
+	case !t.HasScopes(g.scopes...):
+		return nil, fmt.Errorf("%w: want %s", ErrInsufficientScope, strings.Join(g.scopes, " "))
+	}
+	return t, nil
+}
+
+// withoutToken makes sure that an anonymous request does not bring the token of
+// another middleware in front of this one.
+func withoutToken(r *http.Request) *http.Request {
+	if _, ok := TokenFromContext(r.Context()); !ok {
+		return r
+	}
+	return r.WithContext(ContextWithToken(r.Context(), nil))
+}
+
+// refuse sets the headers of a refusal and has it written.
+func (g *guard) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	refused := refusalFor(err)
+	if c := g.challenges[refused]; c != "" {
+		w.Header().Set("WWW-Authenticate", c)
+	}
+	if refused == refusedUnavailable {
+		if after := retryAfter(err); after != "" {
+			w.Header().Set("Retry-After", after)
+		}
+	}
+	g.errorHandler(w, r, err)
+}
