@@ -1,0 +1,79 @@
+package cfaccess
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/seed-22400188/jwks"
+	"github.com/seed-22400188/jwks/internal/fetch"
+)
+
+// Option configures a [Validator].
+type Option interface{ apply(*config) error }
+
+type config struct {
+	clientOptions   []jwks.ClientOption
+	verifierOptions []jwks.VerifierOption
+	httpClient      *http.Client
+	base            string // "": of the team
+}
+
+type option func(*config) error
+
+func (o option) apply(c *config) error { return o(c) }
+
+// WithClientOptions adds options for the client that fetches the keys, such as
+// [jwks.WithLogger] or [jwks.WithMaxStale]. They come after the Validator's
+// own, [jwks.WithIssuer] and [jwks.WithJWKSURL], and win over these; given more
+// than once, they add up. Default: those of jwks.
+func WithClientOptions(opts ...jwks.ClientOption) Option {
+	return option(func(c *config) error { c.clientOptions = append(c.clientOptions, opts...); return nil })
+}
+
+// WithVerifierOptions adds options for the verifier, such as [jwks.WithCheck],
+// or [jwks.WithAudience] for several applications. They come after the
+// Validator's own, [jwks.WithAudience], and win over it; given more than once,
+// they add up. Default: those of jwks. In particular the algorithm is up to the
+// key: Access publishes RSA keys for RS256 alone.
+func WithVerifierOptions(opts ...jwks.VerifierOption) Option {
+	return option(func(c *config) error { c.verifierOptions = append(c.verifierOptions, opts...); return nil })
+}
+
+// WithHTTPClient sets the HTTP client for the keys and the identity endpoint.
+// Its cookie jar is not used, and for the identity endpoint no redirect is
+// followed. Default: a transport like [http.DefaultTransport]. nil is
+// [jwks.ErrConfig].
+func WithHTTPClient(c *http.Client) Option {
+	return option(func(cfg *config) error {
+		if c == nil {
+			return configError("WithHTTPClient: the client is nil")
+		}
+		cfg.httpClient = c
+		return nil
+	})
+}
+
+// WithBaseURL sets what takes the place of https://TEAM.cloudflareaccess.com,
+// for tests. It is the issuer too, and there a slash at its end counts. It must
+// be https, or http on a loopback host or with [jwks.AllowInsecureHTTP] among
+// the client options, and have no query; anything else is [jwks.ErrConfig].
+func WithBaseURL(url string) Option {
+	return option(func(c *config) error {
+		// Paths are appended to it.
+		if strings.Contains(url, "?") {
+			return configError("WithBaseURL: the URL has a query")
+		}
+		// Whether plain http is allowed is known when all options are.
+		if _, err := fetch.CheckURL(url, true); err != nil {
+			return configError("WithBaseURL: %v", err)
+		}
+		c.base = url
+		return nil
+	})
+}
+
+// configError is one bad option or argument.
+func configError(format string, args ...any) error {
+	return fmt.Errorf("%w: cfaccess: %s", jwks.ErrConfig, fmt.Sprintf(format, args...))
+}
