@@ -1,0 +1,240 @@
+package jwks_test
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/seed-22400188/jwks"
+	"github.com/seed-22400188/jwks/jwkstest"
+)
+
+func TestTheDocumentIsJudgedAtEveryFetch(t *testing.T) {
+	n := newInternet()
+	issuer := n.issuer(t, "host.example")
+	c := n.newClient(t, jwks.WithIssuer(issuer.URL()))
+	ready(t, c)
+	issuer.SetFault(jwkstest.Body([]byte(metadata("https://evil.example", issuer.JWKSURL()))))
+	_, err := c.Refresh(t.Context())
+	wantError(t, err, jwks.ErrIssuerMismatch, jwks.ErrUnavailable)
+	if key, err := c.Key(t.Context(), "k1"); err != nil || key.Issuer() != issuer.URL() {
+		t.Errorf("the good set is gone: %v %v", key, err)
+	}
+	if n.requests(); len(n.asked) != 0 {
+		t.Error("what the document said was used")
+	}
+}
+
+func TestJWKSURLOfADocument(t *testing.T) {
+	const issuer = "https://host.example"
+	tests := []struct {
+		name, document string
+		want           string // the key set URL; "" when the document is refused
+		names          string // then its error names this member
+	}{
+		{"jwks_uri", `{"issuer":"https://host.example","jwks_uri":"https://keys.example/1"}`, "https://keys.example/1", ""},
+		{"jwks_url", `{"issuer":"https://host.example","jwks_url":"https://keys.example/1"}`, "https://keys.example/1", ""},
+		{"jwks_uri before jwks_url", `{"jwks_url":"https://keys.example/2","issuer":"https://host.example","jwks_uri":"https://keys.example/1"}`, "https://keys.example/1", ""},
+		{"null is absence", `{"issuer":"https://host.example","jwks_uri":null,"jwks_url":"https://keys.example/1"}`, "https://keys.example/1", ""},
+		{"escaped", `{"issuer":"https:\/\/host.example","jwks_uri":"https:\/\/keys.example\/1"}`, "https://keys.example/1", ""},
+		{"unknown members do not matter, not even twice", `{"x":1,"x":2,"issuer":"https://host.example","jwks_uri":"https://keys.example/1"}`, "https://keys.example/1", ""},
+		{"neither", `{"issuer":"https://host.example"}`, "", "jwks_uri"},
+		{"both null", `{"issuer":"https://host.example","jwks_uri":null,"jwks_url":null}`, "", "jwks_uri"},
+		{"empty", `{"issuer":"https://host.example","jwks_uri":""}`, "", "jwks_uri"},
+		{"a number", `{"issuer":"https://host.example","jwks_uri":5}`, "", "jwks_uri"},
+		{"jwks_url is no text", `{"issuer":"https://host.example","jwks_url":["https://keys.example/1"]}`, "", "jwks_url"},
+		{"relative", `{"issuer":"https://host.example","jwks_uri":"/jwks"}`, "", "jwks_uri"},
+		{"relative jwks_url", `{"issuer":"https://host.example","jwks_url":"jwks.json"}`, "", "jwks_url"},
+		{"without a scheme", `{"issuer":"https://host.example","jwks_uri":"//keys.example/1"}`, "", "jwks_uri"},
+		{"another scheme", `{"issuer":"https://host.example","jwks_uri":"file:///etc/passwd"}`, "", "jwks_uri"},
+		{"user info", `{"issuer":"https://host.example","jwks_uri":"https://u:p@keys.example/1"}`, "", "jwks_uri"},
+		{"http under an https issuer", `{"issuer":"https://host.example","jwks_uri":"http://keys.example/1"}`, "", "jwks_uri"},
+		{"on loopback too", `{"issuer":"https://host.example","jwks_uri":"http://127.0.0.1/1"}`, "", "jwks_uri"},
+		{"twice", `{"issuer":"https://host.example","jwks_uri":"https://keys.example/1","jwks_uri":"https://keys.example/1"}`, "", "jwks_uri"},
+		{"twice, with an escape", `{"issuer":"https://host.example","jwks_uri":"https://keys.example/1","jwks\u005furi":"https://evil.example/1"}`, "", "jwks_uri"},
+		{"case counts", `{"issuer":"https://host.example","JWKS_URI":"https://keys.example/1"}`, "", "jwks_uri"},
+		{"no issuer", `{"jwks_uri":"https://keys.example/1"}`, "", "issuer"},
+		{"issuer is null", `{"issuer":null,"jwks_uri":"https://keys.example/1"}`, "", "issuer"},
+		{"issuer is no text", `{"issuer":1,"jwks_uri":"https://keys.example/1"}`, "", "issuer"},
+		{"issuer twice", `{"issuer":"https://host.example","jwks_uri":"https://keys.example/1","issuer":"https://host.example"}`, "", "issuer"},
+		{"issuer without a scheme", `{"issuer":"host.example","jwks_uri":"https://keys.example/1"}`, "", "issuer"},
+		{"an array", `[]`, "", "object"},
+		{"null", `null`, "", "object"},
+		{"HTML", `<html>`, "", "object"},
+		{"nothing", ``, "", ""},
+		{"something behind it", `{"issuer":"https://host.example","jwks_uri":"https://keys.example/1"} {}`, "", ""},
+		{"no UTF-8", "{\"issuer\":\"https://host.example\",\"x\":\"\xff\",\"jwks_uri\":\"https://keys.example/1\"}", "", ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			n := newInternet()
+			n.serve("host.example", map[string]string{wellKnown: test.document})
+			n.serve("keys.example", map[string]string{"/1": oneKey(t)})
+			c := n.newClient(t, jwks.WithIssuer(issuer))
+			err := c.Ready(t.Context())
+			if test.want != "" {
+				wantNoError(t, err)
+				n.wantRequests(t, issuer+wellKnown, test.want)
+				if m, err := c.Metadata(t.Context()); err != nil || m.JWKSURI != test.want || c.Status().JWKSURL != test.want {
+					t.Errorf("metadata %+v, %v", m, err)
+				}
+				return
+			}
+			wantError(t, err, jwks.ErrInvalidMetadata, jwks.ErrUnavailable)
+			if !strings.Contains(err.Error(), test.names) {
+				t.Errorf("%v\ndoes not name %s", err, test.names)
+			}
+			n.wantRequests(t, issuer+wellKnown)
+		})
+	}
+}
+
+func TestAllowInsecureHTTPPermitsHTTPUnderHTTPS(t *testing.T) {
+	n := newInternet()
+	n.serve("host.example", map[string]string{wellKnown: metadata("https://host.example", "http://keys.example/1")})
+	n.serve("keys.example", map[string]string{"/1": oneKey(t)})
+	ready(t, n.newClient(t, jwks.WithIssuer("https://host.example"), jwks.AllowInsecureHTTP()))
+}
+
+func TestMetadata(t *testing.T) {
+	n := newInternet()
+	document := `{"issuer":"https://host.example","jwks_uri":"https://host.example/jwks","extra":{"a":[1]},` +
+		`"id_token_signing_alg_values_supported":["RS256",7,"none"]}`
+	n.serve("host.example", map[string]string{wellKnown: document, "/jwks": oneKey(t)})
+	c := n.newClient(t, jwks.WithIssuer("https://host.example"))
+	for range 2 { // what callers do with theirs does not matter to others
+		m, err := c.Metadata(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Issuer != "https://host.example" || m.JWKSURI != "https://host.example/jwks" || strings.Join(m.SigningAlgorithms, " ") != "RS256 none" || string(m.Raw) != document {
+			t.Errorf("metadata %+v", m)
+		}
+		var extra struct{ Extra struct{ A []int } }
+		if err := json.Unmarshal(m.Raw, &extra); err != nil || len(extra.Extra.A) != 1 {
+			t.Errorf("raw document: %v %v", extra, err)
+		}
+		m.Raw[0], m.SigningAlgorithms[0] = 'X', "X"
+	}
+	if got := len(n.requests()); got != 2 {
+		t.Errorf("%d requests, want 2", got)
+	}
+
+	for name, opts := range map[string][]jwks.ClientOption{
+		"a key set URL":    {jwks.WithJWKSURL("https://host.example/jwks")},
+		"and an issuer":    {jwks.WithJWKSURL("https://host.example/jwks"), jwks.WithIssuer("https://host.example")},
+		"a static key set": {jwks.WithKeySet(keySetOf(t, newSigner(t, "ES256", "k")))},
+	} {
+		_, err := n.newClient(t, opts...).Metadata(t.Context())
+		if wantError(t, err, jwks.ErrInvalidMetadata, jwks.ErrUnavailable); len(n.requests()) != 0 {
+			t.Errorf("%s: requests were made", name)
+		}
+	}
+
+	// A seed has no document: it is fetched, also while the seed serves.
+	seeded := n.newClient(t, jwks.WithIssuer("https://host.example"), jwks.WithKeySet(keySetOf(t, newSigner(t, "ES256", "k"))))
+	if m, err := seeded.Metadata(t.Context()); err != nil || m.Issuer != "https://host.example" {
+		t.Errorf("%v %v", m, err)
+	}
+	n.serve("host.example", nil)
+	dead := n.newClient(t, jwks.WithIssuer("https://host.example"), jwks.WithKeySet(keySetOf(t, newSigner(t, "ES256", "k"))))
+	_, err := dead.Metadata(t.Context())
+	wantError(t, err, jwks.ErrUnavailable)
+}
+
+func TestRealDiscoveryDocuments(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(sharedCorpus(t, "corpus"), "discovery", "*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no documents: %v", err)
+	}
+	unusable := map[string]string{ // and the member that the error names
+		"naver.json":                         "jwks_uri",
+		"nov-config-without-issuer.json":     "issuer",
+		"google-2014-schemeless-issuer.json": "issuer",
+		"aad-v1-kitchen-sink.json":           "jwks_uri",
+	}
+	insecure := map[string]bool{"vault.json": true} // http://0.0.0.0
+	keys := oneKey(t)
+	for _, file := range files {
+		name := filepath.Base(file)
+		t.Run(name, func(t *testing.T) {
+			document, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var said struct {
+				Issuer     string
+				JWKSURI    string   `json:"jwks_uri"`
+				Algorithms []string `json:"id_token_signing_alg_values_supported"`
+			}
+			if err := json.Unmarshal(document, &said); err != nil {
+				t.Fatal(err)
+			}
+			var asked []string
+			serve := roundTrip(func(r *http.Request) (*http.Response, error) {
+				asked = append(asked, r.URL.String())
+				if len(asked) == 1 {
+					return respond(r, 200, string(document)), nil
+				}
+				return respond(r, 200, keys), nil
+			})
+			opts := []jwks.ClientOption{jwks.WithHTTPClient(&http.Client{Transport: serve}), jwks.WithRetries(0), jwks.WithTenants()}
+			if !strings.Contains(said.Issuer, "{tenantid}") {
+				opts = opts[:2]
+			}
+			if insecure[name] {
+				opts = append(opts, jwks.AllowInsecureHTTP())
+			}
+
+			if member := unusable[name]; member != "" {
+				for how, source := range map[string]jwks.ClientOption{
+					"by its place":  jwks.WithDiscoveryURL("https://host.example/config"),
+					"by its issuer": jwks.WithIssuer(cmp.Or(strings.Repeat(said.Issuer, strings.Count(said.Issuer, "https://")), "https://accounts.google.com")),
+				} {
+					asked = nil
+					c, err := jwks.NewClient(append(opts, source)...)
+					if err != nil {
+						t.Fatal(err)
+					}
+					err = c.Ready(t.Context())
+					wantError(t, err, jwks.ErrInvalidMetadata, jwks.ErrUnavailable)
+					if !strings.Contains(err.Error(), member) || len(asked) != 1 {
+						t.Errorf("%s: %v\nwants to name %s, after 1 request; there were %d", how, err, member, len(asked))
+					}
+				}
+				return
+			}
+
+			c, err := jwks.NewClient(append(opts, jwks.WithIssuer(said.Issuer))...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := c.Metadata(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.Issuer != said.Issuer || m.JWKSURI != said.JWKSURI || strings.Join(m.SigningAlgorithms, " ") != strings.Join(said.Algorithms, " ") {
+				t.Errorf("%+v, want %+v", m, said)
+			}
+			place := strings.TrimRight(strings.ReplaceAll(said.Issuer, "{tenantid}", "common"), "/") + wellKnown
+			if len(asked) != 2 || asked[0] != place || asked[1] != said.JWKSURI {
+				t.Errorf("asked for %q", asked)
+			}
+			if key, err := c.Key(t.Context(), "k1"); err != nil || key.Issuer() != said.Issuer {
+				t.Errorf("key: %v %v", key, err)
+			}
+
+			// The same document is no good for an issuer next door.
+			asked = nil
+			other, err := jwks.NewClient(append(opts, jwks.WithIssuer(said.Issuer+"/other"))...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantError(t, other.Ready(t.Context()), jwks.ErrIssuerMismatch)
+		})
+	}
+}

@@ -1,0 +1,187 @@
+package jwks_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/seed-22400188/jwks"
+	"github.com/seed-22400188/jwks/jwkstest"
+)
+
+func TestTrustAnyIssuerJudgesNamesBeforeAnyIO(t *testing.T) {
+	n := newInternet()
+	dialled := 0
+	guarded := &http.Client{Transport: &http.Transport{DialContext: dialCounter(&dialled)}}
+	onATransport, err := jwks.NewIssuers(jwks.TrustAnyIssuer(), jwks.WithClientOptions(jwks.WithHTTPClient(guarded)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	insecure := n.issuers(t, jwks.TrustAnyIssuer(), jwks.WithClientOptions(jwks.AllowInsecureHTTP()))
+	for _, issuer := range []string{
+		"", "x", "issuer.example", "http://issuer.example", "ftp://issuer.example", "https://", "https:///path",
+		"https://user@issuer.example", "https://issuer.example@127.0.0.1", "https://issuer.example:8443", "https://issuer.example:80", "https://issuer.example:",
+		"https://issuer.example?x=1", "https://issuer.example?", "https://issuer.example#x", "https://issuer.example/{tenantid}",
+		"https://issuer.example/" + strings.Repeat("x", 600),
+		"https://localhost", "https://LOCALHOST", "https://localhost.", "https://a.localhost", "https://localhost:443",
+		"https://127.0.0.1", "https://127.1", "https://2130706433", "https://0x7f.1", "https://0x7f000001", "https://0177.0.0.1", "https://0",
+		"https://10.0.0.1", "https://172.16.0.1", "https://192.168.0.1", "https://169.254.169.254", "https://100.100.100.200", "https://168.63.129.16",
+		"https://224.0.0.1", "https://255.255.255.255", "https://0.0.0.0",
+		"https://[::1]", "https://[::]", "https://[fe80::1]", "https://[fe80::1%25eth0]", "https://[fd00:ec2::254]", "https://[ff02::1]",
+		"https://[::ffff:127.0.0.1]", "https://[64:ff9b::7f00:1]", "https://[2002:7f00:1::]", "https://[::127.0.0.1]",
+		"https://metadata", "https://metadata.google.internal", "https://printer.local", "https://router.lan", "https://１２７.０.０.１", "https://foo.ｌocal",
+	} {
+		for _, s := range []*jwks.Issuers{onATransport, insecure, n.issuers(t, jwks.TrustAnyIssuer())} {
+			_, err := s.SigningKeys(t.Context(), es256k1, issuer)
+			if err == nil || !errors.Is(err, jwks.ErrIssuerNotTrusted) {
+				t.Errorf("%q: %v", issuer, err)
+			}
+			wantError(t, err, jwks.ErrIssuerNotTrusted, jwks.ErrTokenInvalid, jwt.ErrTokenInvalidIssuer)
+			_, err = s.Client(t.Context(), issuer)
+			wantError(t, err, jwks.ErrIssuerNotTrusted)
+		}
+	}
+	if n.wantRequests(t); dialled != 0 {
+		t.Errorf("%d dials", dialled)
+	}
+	// None of them was charged.
+	good := n.issuer(t, "good.example")
+	for range 10 {
+		accepted(t, anyAudience(t, insecure), good.Sign(nil))
+	}
+}
+
+// Where a document or a redirect leads is judged as well: of a RoundTripper
+// that is not a transport, by the URL.
+func TestTrustAnyIssuerJudgesEveryURL(t *testing.T) {
+	inside := map[string]string{"/": "secret", "/jwks": oneKey(t), wellKnown: "secret"}
+	for _, target := range []string{"https://127.0.0.1/jwks", "https://localhost/jwks", "https://[::1]/jwks", "https://169.254.169.254/jwks", "https://10.0.0.1/jwks",
+		"https://evil.example:8443/jwks", "https://metadata.google.internal/jwks", "http://evil.example/jwks"} {
+		n := newInternet()
+		for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "169.254.169.254", "10.0.0.1", "metadata.google.internal", "evil.example:8443"} {
+			n.serve(host, inside)
+		}
+		n.serve("issuer.example", map[string]string{wellKnown: metadata("https://issuer.example", target)})
+		for name, opts := range map[string][]jwks.ClientOption{"": nil, "insecure": {jwks.AllowInsecureHTTP()}} {
+			s := n.issuers(t, jwks.TrustAnyIssuer(), jwks.WithClientOptions(opts...))
+			_, err := s.SigningKeys(t.Context(), es256k1, "https://issuer.example")
+			if name == "" && strings.HasPrefix(target, "http:") { // the document is no good, whoever wrote it
+				wantError(t, err, jwks.ErrInvalidMetadata)
+			} else {
+				wantError(t, err, jwks.ErrIssuerNotTrusted, jwks.ErrTokenInvalid)
+			}
+			n.wantRequests(t, "https://issuer.example"+wellKnown)
+			_, err = s.SigningKeys(t.Context(), es256k1, "https://issuer.example") // in the backoff the same
+			wantError(t, err)
+			n.wantRequests(t)
+		}
+
+		redirecting := n.issuer(t, "redirecting.example")
+		redirecting.SetFault(jwkstest.Redirect(target))
+		s := n.issuers(t, jwks.TrustAnyIssuer())
+		_, err := s.SigningKeys(t.Context(), es256k1, redirecting.URL())
+		if strings.HasPrefix(target, "http:") { // which no redirect from https may lead to
+			wantError(t, err, jwks.ErrUnavailable)
+		} else {
+			wantError(t, err, jwks.ErrIssuerNotTrusted, jwks.ErrTokenInvalid)
+		}
+		n.wantRequests(t, redirecting.URL()+wellKnown)
+	}
+}
+
+// Many tokens of one new issuer at once: one client, one fetch, one charge.
+func TestANewIssuerIsAdmittedOnce(t *testing.T) {
+	n := newInternet()
+	issuer := n.issuer(t, "good.example")
+	s := n.issuers(t, jwks.TrustAnyIssuer())
+	v := anyAudience(t, s)
+	token := issuer.Sign(nil)
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			_, err := v.Verify(t.Context(), token)
+			wantNoError(t, err)
+		})
+	}
+	if wg.Wait(); issuer.Requests().JWKS != 1 || len(s.Status()) != 1 {
+		t.Errorf("%d fetches, %d issuers", issuer.Requests().JWKS, len(s.Status()))
+	}
+	wantNoError(t, s.Close())
+	wantError(t, s.Ready(t.Context()), jwks.ErrClosed) // with nobody to ask, too
+}
+
+// 10,000 forged issuers: 10 are asked, and one more each second.
+func TestForgedIssuersCostABoundedNumberOfRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newInternet()
+		listed, good := n.issuer(t, "listed.example"), n.issuer(t, "good.example")
+		s := n.issuers(t, jwks.TrustAnyIssuer(), jwks.TrustIssuers(listed.URL()))
+		v := anyAudience(t, s)
+		accepted(t, v, good.Sign(nil))
+		forged := 0
+		flood := func(tokens int) {
+			for range tokens {
+				forged++
+				_, err := s.SigningKeys(t.Context(), es256k1, fmt.Sprintf("https://forged%d.example", forged))
+				if wantError(t, err, jwks.ErrUnavailable); errors.Is(err, jwks.ErrKeyNotFound) {
+					t.Errorf("%v", err)
+				}
+			}
+		}
+		n.requests()
+		flood(10_000)
+		if got := len(n.requests()); got != 9 { // good.example was new as well
+			t.Errorf("%d requests for 10,000 issuers, want 9", got)
+		}
+		for range 5 {
+			time.Sleep(time.Second)
+			flood(1000)
+			if got := len(n.requests()); got != 1 {
+				t.Errorf("%d requests for 1,000 issuers in a second, want 1", got)
+			}
+		}
+		n.requests()
+		// Who is known, or listed, does not notice.
+		accepted(t, v, good.Sign(nil))
+		accepted(t, v, listed.Sign(nil))
+		n.wantRequests(t, listed.URL()+wellKnown, listed.JWKSURL())
+		_, err := s.Client(t.Context(), "https://new.example")
+		if wantError(t, err, jwks.ErrUnavailable); !strings.Contains(err.Error(), "budget") {
+			t.Errorf("%v", err)
+		}
+		time.Sleep(time.Hour) // back to 10, and no more
+		flood(100)
+		if got := len(n.requests()); got != 10 {
+			t.Errorf("%d requests after an hour, want 10", got)
+		}
+		if got := len(s.Status()); got > 33 {
+			t.Errorf("%d issuers are kept", got)
+		}
+	})
+}
+
+// Issuers that were evicted and come again are new ones.
+func TestTheBudgetIsForEvictedIssuersToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newInternet().issuers(t, jwks.TrustAnyIssuer(), jwks.WithMaxIssuers(1))
+		admitted := 0
+		for i := range 100 {
+			if _, err := s.Client(t.Context(), fmt.Sprintf("https://i%d.example", i%2)); err == nil {
+				admitted++
+			} else {
+				wantError(t, err, jwks.ErrUnavailable)
+			}
+		}
+		// 10 new ones; from then on the last of them is found every other time.
+		if admitted != 10+45 {
+			t.Errorf("%d admitted", admitted)
+		}
+	})
+}
