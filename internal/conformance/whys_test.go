@@ -1,0 +1,33 @@
+package conformance
+
+// What several differences have in common.
+const (
+	skipsBreaks  = "encoding/base64 skips line breaks even when strict: one token has many texts, so a deny list or a cache that goes by the text misses some"
+	trims        = "white space is taken out first: one token has many texts"
+	reencodes    = "it verifies what it decoded and encoded again, not what came: one token has many texts"
+	loose        = "base64 is read leniently: one token has many texts"
+	notStrict    = "base64 is not read strictly: one token has many texts"
+	lastWins     = "the last one wins, and a proxy that takes the first one judges another token"
+	ignoresCrit  = "golang-jwt does not know crit: what the issuer calls critical goes unheeded"
+	optsInCrit   = "crit is checked with jws.WithCritValidation(true) only: what the issuer calls critical goes unheeded"
+	anyUTF8      = "what is no UTF-8 is read as U+FFFD: two texts become one"
+	noDepth      = "the limit is deeper, or there is none: memory and stack for what anybody sent"
+	keyDecides   = "the JWK's alg decides, and what the token says is not compared: the signature is checked properly, but the program may read a header that lies"
+	noAlgCompare = "the JWK's alg is not compared with the token's"
+	allKeys      = "every key is tried: a token without kid costs as many verifications as there are keys"
+	anySalt      = "it looks for a salt of any length: more signatures fit than RFC 7518 allows"
+	noUse        = "it is not looked at: a key that was made for encryption verifies signatures"
+	noWhitelist  = "use is compared only when keyfunc.Options.UseWhitelist is set: a key that was made for encryption verifies signatures"
+	anyCurve     = "golang-jwt compares the length of the signature with the algorithm, not the curve of the key: a token gets another strength than its alg says"
+	anyCase      = "encoding/json matches names in any case, so the claim is another one than what other readers see; an expired token can live on"
+	stringTime   = "a string with a number in it is taken as that number: lenient about a type, though the value counts"
+	nullTime     = "null counts as absent, so the limit vanishes"
+	overflows    = "the float64 overflows into the past when it is made an int64 (on amd64; on other processors into the future)"
+	farFuture    = "any second of the next 50,000 years will do: such a token is valid for ever"
+	trailing     = "what follows the object is not looked at: another reader may refuse the token or read the rest"
+	oneLosesAll  = "the whole set is refused: one entry stops every login at this issuer"
+	loseAlg      = "golang-jwt has no method of this name yet: a token of an up-to-date issuer is refused"
+	oneKid       = "only one key of a kid is tried: while an issuer replaces a key under its kid, good tokens are refused"
+	certificate  = "the whole set is refused for a certificate that nobody was asked to trust"
+	byTheLetter  = "read by the letter: tokens of an issuer that publishes such keys are refused"
+)
