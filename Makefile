@@ -1,0 +1,68 @@
+# What each target does: make help. Everything works from a fresh clone with
+# nothing but Go installed; tools run at pinned versions from the module proxy.
+
+GO ?= go
+FUZZTIME ?= 10s
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+# Modules of their own: `go test ./...` stops at their borders.
+MODULES = $(patsubst %/go.mod,%,$(wildcard examples/*/go.mod internal/*/go.mod bench/go.mod contrib/*/go.mod))
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## compile everything
+	$(GO) build ./...
+
+.PHONY: test
+test: ## run the tests of the root module
+	$(GO) test ./...
+
+.PHONY: race
+race: ## run them under the race detector
+	$(GO) test -race ./...
+
+.PHONY: lint
+lint: ## gofmt, vet, doc comments, go.mod, staticcheck
+	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) run ./internal/doccheck . ./jwkstest ./jwkshttp ./cfaccess
+	$(GO) mod tidy -diff
+	$(GO) run $(STATICCHECK) ./...
+
+.PHONY: vuln
+vuln: ## known vulnerabilities in what the code calls
+	$(GO) run $(GOVULNCHECK) ./...
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (10s)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$pkg; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## run the benchmarks of the root package
+	$(GO) test -run '^$$' -bench . -benchmem .
+
+.PHONY: bench-peers
+bench-peers: ## compare with four other libraries; writes bench/RESULTS.md
+	cd bench && $(GO) run . -out RESULTS.md -svg results.svg
+
+.PHONY: cover
+cover: ## statement coverage by package
+	$(GO) test -cover ./...
+
+.PHONY: modules
+modules: ## vet and test the nested modules
+	@set -e; for module in $(MODULES); do \
+		echo "== $$module"; \
+		(cd $$module && $(GO) vet ./... && $(GO) test ./...); \
+	done
