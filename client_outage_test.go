@@ -124,8 +124,9 @@ func TestOutage(t *testing.T) {
 		if len(failures) < 60 || len(failures) > 200 {
 			t.Errorf("%d refreshes in an hour", len(failures))
 		}
-		if requests != 3*len(failures) {
-			t.Errorf("%d requests for %d refreshes of at most 3 attempts", requests, len(failures))
+		// One more refresh may be under way when the hour ends.
+		if n := 3 * len(failures); requests < n || requests > n+3 {
+			t.Errorf("%d requests for %d refreshes of 3 attempts", requests, len(failures))
 		}
 		for i := 1; i < len(failures); i++ {
 			if gap := failures[i].at - failures[i-1].at; gap < 100*time.Millisecond || gap > time.Minute+2*time.Second {
