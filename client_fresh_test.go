@@ -218,7 +218,7 @@ func TestRefreshAhead(t *testing.T) {
 		if n := w.issuer.Requests().JWKS; n != 1 {
 			t.Errorf("%d requests before expiry", n)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		w.issuer.SetFault(jwkstest.Delay(time.Second))
 		findsWithin(t, c, "k1", 2*time.Second)
 		if n := w.issuer.Requests().JWKS; n != 2 {

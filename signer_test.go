@@ -54,7 +54,7 @@ func newSigner(tb testing.TB, alg, kid string) *signer {
 	return s
 }
 
-var firstRSA, secondRSA = sync.OnceValue(makeRSA), sync.OnceValue(makeRSA)
+var firstRSA = sync.OnceValue(makeRSA)
 
 func makeRSA() crypto.Signer {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)

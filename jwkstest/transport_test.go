@@ -255,7 +255,7 @@ func TestRoundTripKeepsItsContract(t *testing.T) {
 	if resp.ContentLength != int64(len(body)) || len(body) == 0 {
 		t.Errorf("ContentLength %d for %d bytes", resp.ContentLength, len(body))
 	}
-	if issuer.HTTPClient() == issuer.HTTPClient() {
+	if first, second := issuer.HTTPClient(), issuer.HTTPClient(); first == second {
 		t.Error("one client for all: a timeout set on it would be everybody's")
 	}
 }
