@@ -300,14 +300,10 @@ func (c *Client) Run(ctx context.Context) error {
 // dueLocked is when the next refresh is due without anybody asking; never, if
 // one is under way.
 func (c *Client) dueLocked(now moment) moment {
-	switch {
-	case c.cfg.static(), c.cfg.noCache, c.flight != nil:
+	if c.cfg.static() || c.cfg.noCache || c.flight != nil {
 		return never
-	case !c.policy.loaded:
-		return c.policy.retryAt
-	default:
-		return max(c.policy.refresh, c.policy.retryAt)
 	}
+	return max(c.policy.refresh, c.policy.retryAt) // both 0 at first
 }
 
 // pause waits for a change, for an end, or for d unless that is forever.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -218,6 +219,24 @@ func TestReplacedKey(t *testing.T) {
 			}
 		})
 	}
+	bubble(t, "a caller who has gone asks nobody", func(t *testing.T) {
+		w := newWorld(t)
+		c := w.client()
+		v, err := jwks.NewVerifier(c, jwks.WithoutAudienceCheck())
+		if err != nil {
+			t.Fatal(err)
+		}
+		finds(t, c, "k1")
+		w.sent("")
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = v.Verify(ctx, newSigner(t, "ES256", "k1").token(`{"iss":"`+w.issuer.URL()+`","exp":9999999999}`))
+		matches(t, err, jwks.ErrTokenInvalid, jwt.ErrTokenSignatureInvalid)
+		synctest.Wait()
+		if n := len(w.sent("")); n != 0 {
+			t.Errorf("%d requests", n)
+		}
+	})
 	bubble(t, "a caller who leaves gets the answer of the key at hand", func(t *testing.T) {
 		w := newWorld(t)
 		c := w.client()

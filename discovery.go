@@ -110,10 +110,8 @@ func texts(list strictjson.Value) []string {
 // anything that it says is used.
 func (c *Client) discover(ctx context.Context, f *flight, last, next *snapshot) error {
 	var first error // from where the document should be, if it is nowhere
-	places := c.discoveryPlaces(last)
-	for i, place := range places {
-		elsewhere := func(err error) bool { return i < len(places)-1 && notHere(err) }
-		response, err := c.get(ctx, f, fetch.Request{URL: place, NoCache: f.cause != causeAge}, elsewhere)
+	for _, place := range c.discoveryPlaces(last) {
+		response, err := c.get(ctx, f, fetch.Request{URL: place, NoCache: f.cause != causeAge})
 		if notHere(err) {
 			first = cmp.Or(first, err)
 			continue

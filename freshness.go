@@ -92,15 +92,15 @@ func backoff(failures int, retryAfter time.Duration, random float64) time.Durati
 	return max(pause, min(retryAfter, maxRetryAfter))
 }
 
-// freshness is the state that the policy decides from. The methods begin,
-// stumble, fail and renew are its transitions.
+// freshness is the state that the policy decides from. A refresh begins, may
+// stumble, and fails or renews it.
 type freshness struct {
 	loaded bool // there is a set to answer from; never with WithoutCache
 	schedule
 
 	flying   bool   // a refresh is under way
 	began    moment // when it began
-	stumbled bool   // its first attempt has failed
+	stumbled bool   // its first attempt has failed, and others follow
 
 	failures int    // failed refreshes since the last good one
 	retryAt  moment // end of the backoff

@@ -33,7 +33,7 @@ type flight struct {
 	began    moment
 	ctx      context.Context // of its own; a child of the client's would leave a map behind in that
 	end      context.CancelFunc
-	stumbled chan struct{} // closed when the first attempt has failed
+	stumbled chan struct{} // closed when an attempt has failed and others follow
 	done     chan struct{}
 	// Set before done is closed:
 	snapshot *snapshot
@@ -65,8 +65,8 @@ func (c *Client) fly(f *flight) {
 	c.land(f, next, notModified, err)
 }
 
-// stumble is called when an attempt of a refresh has failed: who has a stale
-// set need not wait any longer.
+// stumble is called when an attempt of a refresh has failed and others follow:
+// who has a stale set need not wait for them.
 func (c *Client) stumble(f *flight, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -146,17 +146,12 @@ func (c *Client) getKeySet(ctx context.Context, f *flight, last, next *snapshot)
 	if last != nil && last.jwksURL == next.jwksURL {
 		r.ETag, r.LastModified = last.etag, last.lastModified
 	}
-	return c.get(ctx, f, r, nil)
+	return c.get(ctx, f, r)
 }
 
-// get fetches a document for a refresh. A failure that expected accepts is no
-// stumble: there is another place to look.
-func (c *Client) get(ctx context.Context, f *flight, r fetch.Request, expected func(error) bool) (*fetch.Response, error) {
-	r.Stumbled = func(e *fetch.Error) {
-		if err := fetchError(e); expected == nil || !expected(err) {
-			c.stumble(f, err)
-		}
-	}
+// get fetches a document for a refresh.
+func (c *Client) get(ctx context.Context, f *flight, r fetch.Request) (*fetch.Response, error) {
+	r.Stumbled = func(e *fetch.Error) { c.stumble(f, fetchError(e)) }
 	response, err := c.fetcher.Get(ctx, r)
 	if err != nil {
 		return nil, fetchError(err)

@@ -138,16 +138,16 @@ func replay(t *testing.T, name string, step time.Duration, opts ...jwks.ClientOp
 // TestReplayOfARotation shows what an issuer whose replicas disagree costs, and
 // what WithRetention makes of it. The figures stand in the README.
 func TestReplayOfARotation(t *testing.T) {
-	step := 30 * time.Minute
-	if raceEnabled || testing.Short() {
-		step = 3 * time.Hour
-	}
+	const step = 30 * time.Minute // some sets were published for an hour only
 	for _, tt := range []struct {
 		name     string
 		disagree bool // its replicas do
 	}{
 		{"entra-common", true}, {"entra-organizations", true}, {"google", false}, {"apple", false},
 	} {
+		if tt.name != "entra-organizations" && (raceEnabled || testing.Short()) {
+			continue // the smallest that shows it will do
+		}
 		var first replayed
 		for _, retention := range []time.Duration{0, 6 * time.Hour, 24 * time.Hour, 48 * time.Hour} {
 			t.Run(fmt.Sprintf("%s/%v", tt.name, retention), func(t *testing.T) {

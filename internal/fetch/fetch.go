@@ -58,9 +58,9 @@ type Request struct {
 	// NoCache asks caches on the way to check with the origin (RFC 9111
 	// 5.2.1.4).
 	NoCache bool
-	// Stumbled, unless nil, is called once, as soon as the first attempt has
-	// failed, with its error, from the goroutine of Get and before any retry.
-	// A Get that fails has always called it.
+	// Stumbled, unless nil, is called once, from the goroutine of Get, when the
+	// first attempt has failed and Get goes on: with that attempt's error,
+	// before the pause.
 	Stumbled func(*Error)
 }
 
@@ -111,9 +111,7 @@ func (f *Fetcher) Get(ctx context.Context, r Request) (*Response, error) {
 	start := time.Now()
 	u, err := parseURL(r.URL, f.cfg.AllowHTTP)
 	if err != nil {
-		e := &Error{URL: show.CutURL(r.URL), Err: err} // it may be of any length
-		r.stumble(e)
-		return nil, e
+		return nil, &Error{URL: show.CutURL(r.URL), Err: err} // it may be of any length
 	}
 	client, release := f.borrow()
 	defer release()
@@ -123,19 +121,15 @@ func (f *Fetcher) Get(ctx context.Context, r Request) (*Response, error) {
 			return resp, nil
 		}
 		fail.err.URL = show.WholeURL(r.URL)
-		if n == 1 {
-			r.stumble(fail.err)
-		}
-		if !fail.again || n > f.cfg.Retries || !sleep(ctx, pause(n)) {
+		if !fail.again || n > f.cfg.Retries {
 			return nil, fail.err
 		}
-	}
-}
-
-// stumble tells the caller how the first attempt failed.
-func (r Request) stumble(e *Error) {
-	if r.Stumbled != nil {
-		r.Stumbled(e)
+		if n == 1 && r.Stumbled != nil {
+			r.Stumbled(fail.err)
+		}
+		if !sleep(ctx, pause(n)) {
+			return nil, fail.err
+		}
 	}
 }
 
