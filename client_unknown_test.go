@@ -1,10 +1,12 @@
 package jwks_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -336,6 +338,26 @@ func TestMissingKidsAreRemembered(t *testing.T) {
 		misses(t, c, "gone", jwks.ErrKeyNotFound)
 		if n := len(w.sent("")); n != 1 {
 			t.Errorf("%d requests", n)
+		}
+	})
+	bubble(t, "also by those who joined the refresh for it", func(t *testing.T) {
+		w := newWorld(t)
+		c := w.client()
+		finds(t, c, "k1")
+		w.sent("")
+		w.issuer.SetJWKSFault(jwkstest.Delay(50 * time.Millisecond))
+		var waiting sync.WaitGroup
+		for range 20 {
+			waiting.Go(func() {
+				if _, err := c.Key(t.Context(), "gone"); !errors.Is(err, jwks.ErrKeyNotFound) || !errors.Is(err, jwks.ErrTokenInvalid) {
+					t.Errorf("got %v", err)
+				}
+			})
+			time.Sleep(time.Millisecond)
+		}
+		waiting.Wait()
+		if n := len(w.sent("")); n != 1 {
+			t.Errorf("%d requests for one key", n)
 		}
 	})
 	bubble(t, "by x5t and by algorithm too", func(t *testing.T) {

@@ -62,7 +62,7 @@ func (c *Client) find(ctx context.Context, w *wanted) (*snapshot, []*Key, error)
 			c.unlock()
 			return nil, nil, c.gaveUp(err)
 		}
-		f := c.joinLocked(spend, now)
+		f := c.joinLocked(w, spend, now)
 		c.unlock()
 		landed, err := f.wait(ctx, act == awaitOrStale)
 		switch {
@@ -120,11 +120,16 @@ func (c *Client) askLocked(w *wanted, found bool, spend cause, failed bool, now 
 
 // joinLocked returns the refresh under way, or begins one: at the expense of
 // the budget where the set is fresh and only a key is missing.
-func (c *Client) joinLocked(spend cause, now moment) *flight {
+func (c *Client) joinLocked(w *wanted, spend cause, now moment) *flight {
 	if c.policy.state(now) != StateFresh {
 		spend = causeAge
 	}
-	return c.startLocked(spend, now)
+	if c.flight != nil {
+		return c.flight
+	}
+	f := c.startLocked(spend, now)
+	f.wanted = w
+	return f
 }
 
 // wait waits for a refresh to land, under the waiter's own context. With
@@ -189,7 +194,7 @@ func (c *Client) recheck(ctx context.Context, h Header, _ string, tried []*Key, 
 			c.unlock()
 			return nil
 		}
-		f := c.joinLocked(causeUnknownKey, now)
+		f := c.joinLocked(nil, causeUnknownKey, now)
 		c.unlock()
 		if _, err := f.wait(ctx, false); err != nil || f.err != nil {
 			return nil

@@ -35,6 +35,7 @@ type flight struct {
 	end      context.CancelFunc
 	stumbled chan struct{} // closed when an attempt has failed and others follow
 	done     chan struct{}
+	wanted   *wanted // of the lookup that began it, nil if none did
 	// Set before done is closed:
 	snapshot *snapshot
 	err      error
@@ -231,6 +232,11 @@ func (c *Client) succeedLocked(f *flight, next *snapshot, notModified bool, now 
 		c.tellLocked(Event{Kind: eventIssuerTaken})
 	}
 	c.renewLocked(next, now)
+	if f.wanted != nil { // who joined for the same key need not ask again
+		if _, v := next.choose(f.wanted, now); v == missing {
+			c.memory.remember(f.wanted, next.set, now)
+		}
+	}
 	c.tellLocked(event)
 }
 
