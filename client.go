@@ -16,7 +16,8 @@ import (
 
 // Client fetches the keys of one issuer, keeps them fresh, and finds the one
 // that a token names. It is a [KeySource]. Safe for concurrent use; make it
-// once and keep it. It starts no goroutine but for the time of a fetch.
+// once and keep it. It starts no goroutine but for the time of a fetch. The
+// zero value is not usable: see [NewClient].
 type Client struct {
 	cfg     *clientConfig
 	fetcher *fetch.Fetcher

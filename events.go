@@ -37,11 +37,13 @@ func (c *Client) unlock() {
 	c.untold = nil
 }
 
-// tell delivers one event, without the lock, which its caller holds. An
-// observer that panics leaves a client that works.
+// tell delivers one event, without the lock, which its caller holds. A panic
+// of the observer or of the logger's handler ends here: in the goroutine of a
+// fetch nobody else could recover it.
 func (c *Client) tell(e Event) {
 	c.mu.Unlock()
 	defer c.mu.Lock()
+	defer func() { _ = recover() }()
 	c.log(e)
 	if c.cfg.observer != nil && e.Kind != eventIssuerTaken {
 		c.cfg.observer(e)

@@ -19,7 +19,7 @@ import (
 // "iss" says which client to ask, and the keys of one issuer never verify a
 // token of another. It is a [KeySource]. Safe for concurrent use; without
 // [Issuers.Run] it has no goroutine but for the time of a fetch or of a call
-// of the [TrustIssuerFunc].
+// of the [TrustIssuerFunc]. The zero value is not usable: see [NewIssuers].
 type Issuers struct {
 	cfg       *issuersConfig
 	listed    map[string]*Client // by issuer, never evicted

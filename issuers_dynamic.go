@@ -155,7 +155,9 @@ func (s *Issuers) admit(issuer string, c *Client, budgeted bool) (*Client, error
 	}
 	if now := time.Since(s.began); budgeted {
 		if !s.fresh.available(now) {
-			return nil, unavailable("issuer " + quote(issuer) + " is new, and the budget for new issuers is spent; one more in " + round(s.fresh.next(now)).String())
+			left := s.fresh.next(now) // for a Retry-After
+			return nil, unavailable("issuer "+quote(issuer)+" is new, and the budget for new issuers is spent; one more in "+round(left).String(),
+				&FetchError{URL: issuer, RetryAfter: left, Err: errors.New("the budget for new issuers is spent")})
 		}
 		s.fresh.charge(now)
 	}

@@ -30,7 +30,7 @@ const (
 )
 
 // Key is a public key that may verify tokens. It is immutable and safe to
-// share. Only reading a key set makes one.
+// share. Only reading a key set makes one; the zero value is not usable.
 type Key struct {
 	parsed   *jwk.Key
 	verifier crypto.PublicKey                 // what signatures are checked with; never leaves the package

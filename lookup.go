@@ -30,6 +30,7 @@ func (c *Client) find(ctx context.Context, w *wanted) (*snapshot, []*Key, error)
 	defer c.leave()
 	asked := c.now()
 	for failed := false; ; {
+		gone := ctx.Err() // before the lock, which a context that panics must not take along
 		c.mu.Lock()
 		if c.closed || w.hopeless() {
 			defer c.mu.Unlock()
@@ -58,9 +59,9 @@ func (c *Client) find(ctx context.Context, w *wanted) (*snapshot, []*Key, error)
 			return nil, nil, err
 		}
 
-		if err := ctx.Err(); err != nil { // who has gone already starts no fetch
+		if gone != nil { // who has gone already starts no fetch
 			c.unlock()
-			return nil, nil, c.gaveUp(err)
+			return nil, nil, c.gaveUp(gone)
 		}
 		f := c.joinLocked(w, spend, now)
 		c.unlock()
@@ -175,6 +176,7 @@ func (c *Client) recheck(ctx context.Context, h Header, _ string, tried []*Key, 
 	w := &wanted{header: h}
 	asked := since.Sub(c.epoch)
 	for waited := false; ; waited = true {
+		gone := ctx.Err()
 		c.mu.Lock()
 		now := c.now()
 		s := c.current.Load()
@@ -190,7 +192,7 @@ func (c *Client) recheck(ctx context.Context, h Header, _ string, tried []*Key, 
 		}
 		// The same decision as for an unknown key.
 		act := c.askLocked(w, false, causeUnknownKey, false, now)
-		if act != await || ctx.Err() != nil {
+		if act != await || gone != nil {
 			c.unlock()
 			return nil
 		}

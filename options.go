@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-22400188/jwks/internal/fetch"
+	"github.com/seed-22400188/jwks/internal/show"
 )
 
 // Defaults of a [Client]. Each option's comment repeats its own.
@@ -108,7 +109,11 @@ func (c *clientConfig) check() []error {
 		errs = append(errs, configError("WithoutCache", "contradicts WithTTL"))
 	}
 	switch {
+	case c.issuer == "" && c.tenantsSet && !c.discovers():
+		errs = append(errs, configError("WithTenants", "there is no issuer to fill in: say WithIssuer"))
 	case c.issuer == "":
+	case strings.Contains(c.issuer, "?") && c.discovers() && c.discoveryURL == "":
+		errs = append(errs, configError("WithIssuer", "%s has a query, so that nothing can be discovered under it", show.QuoteURL(c.issuer)))
 	case isTemplate(c.issuer) && !c.tenantsSet:
 		errs = append(errs, configError("WithIssuer", "%s stands for many tenants: name them with WithTenants(id, …), or allow any with WithTenants()", quote(c.issuer)))
 	case !isTemplate(c.issuer) && c.tenantsSet:
@@ -175,7 +180,8 @@ func WithKeySet(seed *KeySet) ClientOption {
 }
 
 // WithDiscoveryPath replaces "/.well-known/openid-configuration": it is
-// appended to the issuer, and no other place is tried.
+// appended to the issuer, and no other place is tried. It is without effect
+// where [WithJWKSURL] or [WithDiscoveryURL] names the place.
 func WithDiscoveryPath(path string) ClientOption {
 	return nonEmpty("WithDiscoveryPath", path, func(c *clientConfig) {
 		c.discoveryPath = "/" + strings.TrimLeft(path, "/")
@@ -199,7 +205,9 @@ func WithHTTPClient(client *http.Client) ClientOption {
 }
 
 // WithHeader sends a header field with every request; repeatable. With one
-// set, redirects to another host are refused.
+// set, redirects to another host are refused. "Host" sets the host that is
+// asked for; "Accept-Encoding" is left to net/http, which decodes what it asks
+// for.
 func WithHeader(name, value string) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		if !isToken(name) {
@@ -377,7 +385,7 @@ func WithLogger(l *slog.Logger) ClientOption {
 // WithObserver calls f for every [Event], one at a time and in order. Default:
 // nobody. f runs in the goroutine of a fetch or of a lookup, and who waits for
 // that waits for f: it should return soon, and must not call the client except
-// for [Client.Status].
+// for [Client.Status]. A panic of f ends there.
 func WithObserver(f func(Event)) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		if f == nil {

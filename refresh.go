@@ -61,7 +61,14 @@ func (c *Client) fly(f *flight) {
 	defer c.running.Done()
 	defer close(f.done)
 	defer f.end()
+	loaded := false
+	defer func() {
+		if !loaded { // an HTTP client may end the goroutine, as t.FailNow does
+			c.land(f, nil, false, &FetchError{URL: cmp.Or(c.cfg.jwksURL, c.cfg.discoveryURL, c.cfg.issuer), Err: errors.New("the HTTP client ended its goroutine")})
+		}
+	}()
 	next, notModified, err := c.load(f.ctx, f)
+	loaded = true
 	c.fetcher.CloseIdle()
 	c.land(f, next, notModified, err)
 }
@@ -164,7 +171,11 @@ func (c *Client) get(ctx context.Context, f *flight, r fetch.Request) (*fetch.Re
 func fetchError(err error) *FetchError {
 	var e *fetch.Error
 	if errors.As(err, &e) {
-		return &FetchError{URL: e.URL, StatusCode: e.StatusCode, RetryAfter: e.RetryAfter, Err: e.Err}
+		cause := e.Err
+		if errors.Is(cause, ErrTokenInvalid) { // from an HTTP client that verifies tokens itself: not this one's class
+			cause = errors.New(cause.Error())
+		}
+		return &FetchError{URL: e.URL, StatusCode: e.StatusCode, RetryAfter: e.RetryAfter, Err: cause}
 	}
 	return &FetchError{Err: err}
 }

@@ -13,7 +13,8 @@ import (
 )
 
 // Verifier verifies tokens (RFC 7519 section 7.2) with the keys of a source.
-// It is safe for concurrent use and has no goroutine.
+// It is safe for concurrent use and has no goroutine. The zero value is not
+// usable: see [NewVerifier].
 type Verifier struct {
 	source     KeySource
 	ignoresIss bool      // the source answers alike whatever the issuer

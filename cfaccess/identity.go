@@ -111,6 +111,9 @@ func (v *Validator) fetchIdentity(ctx context.Context, token string) ([]byte, er
 		failed.StatusCode, failed.RetryAfter, failed.Err = e.StatusCode, e.RetryAfter, e.Err
 	}
 	// A RoundTripper of the user's may describe the request that failed.
+	if errors.Is(failed.Err, jwks.ErrTokenInvalid) { // from an HTTP client that verifies tokens itself
+		failed.Err = errors.New(failed.Err.Error())
+	}
 	if failed.Err != nil && reveals(failed.Err.Error(), token) {
 		failed.Err = errors.New("the HTTP client failed, and its error shows the token")
 	}
