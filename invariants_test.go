@@ -1,0 +1,333 @@
+package jwks_test
+
+import (
+	"context"
+	"crypto/elliptic"
+	"encoding/base64"
+	"errors"
+	"io"
+	"math/big"
+	"math/rand/v2"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/seed-22400188/jwks"
+)
+
+// The tests of the invariants_*_test.go files are the 26 rules that the package
+// documentation gives under "What holds whatever comes in", one test each,
+// through the public API only. Beside the code they are tested in depth; here
+// each is shown to hold in the whole.
+
+// way is how the verifiers of a rule are made. What holds must hold whether or
+// not they remember tokens.
+type way struct{ opts []jwks.VerifierOption }
+
+// bothWays runs a rule with verifiers that remember tokens and with ones that
+// do not.
+func bothWays(t *testing.T, rule func(t *testing.T, w way)) {
+	t.Helper()
+	t.Run("without a token cache", func(t *testing.T) { rule(t, way{}) })
+	t.Run("with a token cache", func(t *testing.T) { rule(t, way{[]jwks.VerifierOption{jwks.WithTokenCache(64)}}) })
+}
+
+// bothWaysInABubble is bothWays where time matters.
+func bothWaysInABubble(t *testing.T, rule func(t *testing.T, w way)) {
+	t.Helper()
+	bothWays(t, func(t *testing.T, w way) {
+		synctest.Test(t, func(t *testing.T) { rule(t, w) })
+	})
+}
+
+// verifier makes one that decides nothing by itself.
+func (w way) verifier(tb testing.TB, source jwks.KeySource, opts ...jwks.VerifierOption) *jwks.Verifier {
+	tb.Helper()
+	v, err := jwks.NewVerifier(source, append(slices.Clone(w.opts), opts...)...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return v
+}
+
+// fixed makes one for testIssuer and testAudience at testNow.
+func (w way) fixed(tb testing.TB, source jwks.KeySource, opts ...jwks.VerifierOption) *jwks.Verifier {
+	tb.Helper()
+	return newVerifier(tb, source, append(slices.Clone(w.opts), opts...)...)
+}
+
+// takes verifies a token that must verify: twice, for the second time is from
+// the cache where there is one.
+func takes(tb testing.TB, v *jwks.Verifier, token string) *jwks.Token {
+	tb.Helper()
+	accepted(tb, v, token)
+	return accepted(tb, v, token)
+}
+
+// refuses verifies a token that must not verify, also when it comes again.
+func refuses(tb testing.TB, v *jwks.Verifier, token string, want ...error) {
+	tb.Helper()
+	refused(tb, v, token, want...)
+	refused(tb, v, token, want...)
+}
+
+// allocated measures the bytes that f asks for.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// hostileText are texts of about n bytes that make readers work.
+func hostileText(n int) map[string]string {
+	return map[string]string{
+		"letters":    strings.Repeat("A", n),
+		"dots":       strings.Repeat(".", n),
+		"spaces":     strings.Repeat(" ", n),
+		"NULs":       strings.Repeat("\x00", n),
+		"no UTF-8":   strings.Repeat("\xff", n),
+		"brackets":   strings.Repeat("[", n),
+		"objects":    strings.Repeat(`{"a":`, n/5),
+		"escapes":    `{"keys":"` + strings.Repeat(`\u0041`, n/6) + `"}`,
+		"names":      `{"keys":[]` + manyMembers(n) + `}`,
+		"duplicates": `{` + strings.Repeat(`"a":0,`, n/6) + `"a":0}`,
+		"entries":    `{"keys":[` + strings.Repeat("{},", n/3) + `{}]}`,
+		"elements":   `{"keys":[{"kty":"RSA","key_ops":[` + strings.Repeat(`"",`, n/3) + `""]}]}`,
+		"digits":     `{"keys":[{"kty":"RSA","n":` + strings.Repeat("9", n) + `}]}`,
+		"one key":    `{"keys":[{"kty":"RSA","e":"AQAB","n":"` + strings.Repeat("_", n) + `"}]}`,
+		"kids":       `{"keys":[` + strings.Repeat(`{"kid":"`+strings.Repeat("k", max(1, n/1000-12))+`"},`, 999) + `{}]}`,
+		"algorithms": `{"issuer":"` + testIssuer + `","jwks_uri":"` + testIssuer + jwksPath + `","id_token_signing_alg_values_supported":[` + strings.Repeat(`"",`, n/3-80) + `""]}`,
+		"chains":     `{"keys":[{"kty":"EC","x5c":["` + strings.Repeat("MIIB", n/4) + `"]}]}`,
+	}
+}
+
+func TestInvariant01NoInputPanicsOrAllocatesMuch(t *testing.T) {
+	const tokenLimit, documentLimit = 16 << 10, 1 << 20 // the defaults
+	bothWays(t, func(t *testing.T, w way) {
+		s := newSigner(t, "EdDSA", "k1")
+		v := w.fixed(t, keySetOf(t, s))
+		static, err := jwks.NewClient(jwks.WithKeySet(keySetOf(t, s)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range hostileText(tokenLimit * 2 / 3) {
+			for place, token := range map[string]string{
+				"token":     text,
+				"header":    s.sign(text, payloadWith(nil)),
+				"payload":   s.token(text),
+				"claim":     s.token(claimsWith(map[string]string{"sub": quoted(text[:len(text)/8]), "aud": quoted(text[:len(text)/8])})),
+				"signature": segment(s.header()) + "." + segment(payloadWith(nil)) + "." + segment(text),
+			} {
+				if n := allocated(func() { _, err = v.Verify(t.Context(), token) }); err == nil || n > 8*tokenLimit {
+					t.Errorf("%s as the %s: %v, %d bytes", name, place, err, n)
+				}
+				if n := allocated(func() { _, _ = static.KeyForToken(t.Context(), token) }); n > 8*tokenLimit {
+					t.Errorf("%s as the %s: KeyForToken allocates %d bytes", name, place, n)
+				}
+			}
+		}
+		// Chance finds what nobody thought of: it may be accepted or refused,
+		// and the keyfunc sees what golang-jwt makes of it.
+		r := rand.New(rand.NewPCG(1, 1))
+		valid := []string{s.token(payloadWith(nil)), s.token(payloadWith(map[string]any{"aud": []string{"api", "x"}}))}
+		for range 500 {
+			token := valid[r.IntN(len(valid))]
+			for range 1 + r.IntN(5) {
+				token = mutated(r, token, valid)
+			}
+			_, _ = v.Verify(t.Context(), token)
+			_, _ = jwt.Parse(token, static.Keyfunc)
+		}
+		_, _ = static.Keyfunc(nil)
+		_, _ = static.Keyfunc(&jwt.Token{Method: jwt.SigningMethodEdDSA, Header: map[string]any{"kid": 1}})
+	})
+
+	documents := hostileText(documentLimit - 100)
+	for name, document := range documents {
+		if n := allocated(func() { _, _ = jwks.ParseKeySet([]byte(document)) }); n > 8*documentLimit {
+			t.Errorf("%s: ParseKeySet allocates %d bytes for %d", name, n, len(document))
+		}
+	}
+	documents["no end"] = "" // see below
+	for _, member := range []string{jwksPath, discoveryPath} {
+		for name, document := range documents {
+			c, err := jwks.NewClient(jwks.WithIssuer(testIssuer), jwks.WithRetries(0), jwks.WithHTTPClient(&http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				if !strings.HasSuffix(r.URL.Path, member) {
+					return respond(r, http.StatusOK, metadata(testIssuer, testIssuer+jwksPath)), nil
+				}
+				resp := respond(r, http.StatusOK, document)
+				if document == "" {
+					resp.Body, resp.ContentLength = io.NopCloser(endless{}), -1
+				}
+				return resp, nil
+			})}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := allocated(func() { _, err = c.KeySet(t.Context()) }); n > 16*documentLimit {
+				t.Errorf("%s at %s: %d bytes", name, member, n)
+			}
+			matches(t, err, jwks.ErrUnavailable)
+		}
+	}
+}
+
+// endless is a body without an end.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
+func TestInvariant02NothingIsDoneForATokenOverTheLimit(t *testing.T) {
+	const limit, megabytes = 16 << 10, 20 << 20
+	garbage := map[string]string{
+		"letters":       strings.Repeat("A", megabytes),
+		"dots":          strings.Repeat(".", megabytes),
+		"spaces":        strings.Repeat(" ", megabytes),
+		"Bearer":        "Bearer " + strings.Repeat("a", megabytes),
+		"Bearer spaces": "Bearer" + strings.Repeat(" ", megabytes),
+		"a header":      segment(`{"alg":"EdDSA","kid":"k1"}`) + "." + strings.Repeat("A", megabytes),
+		"one byte more": strings.Repeat("A", limit+1),
+	}
+	bothWays(t, func(t *testing.T, w way) {
+		s := newSigner(t, "EdDSA", "k1")
+		set := keySetOf(t, s)
+		lookups := 0
+		v := w.fixed(t, sourceFunc(func(ctx context.Context, h jwks.Header, issuer string) ([]*jwks.Key, error) {
+			lookups++
+			return set.SigningKeys(ctx, h, issuer)
+		}))
+		fits := s.token(claimsWith(map[string]string{"x": `"` + strings.Repeat("x", 11<<10) + `"`}))
+		for name, token := range garbage {
+			const runs = 50
+			fastest := time.Hour
+			bytes := allocated(func() {
+				for range runs {
+					began := time.Now()
+					_, err := v.Verify(t.Context(), token)
+					fastest = min(fastest, time.Since(began))
+					if !errors.Is(err, jwks.ErrTokenTooLarge) || !errors.Is(err, jwks.ErrTokenInvalid) {
+						t.Fatalf("%s: %v", name, err)
+					}
+				}
+			}) / runs
+			if bytes > 1024 && !raceEnabled {
+				t.Errorf("%s: %d bytes are allocated", name, bytes)
+			}
+			if fastest > 100*time.Microsecond { // to look at each byte once would take a millisecond
+				t.Errorf("%s: takes %v at best", name, fastest)
+			}
+		}
+		// Within the limit nothing is looked up before form, header and
+		// algorithm have passed.
+		for _, token := range []string{
+			strings.Repeat("A", limit), strings.Repeat(".", limit), fits + "=", fits + ".", fits[:len(fits)-1], "x." + fits,
+			s.sign(`{"alg":"EdDSA","kid":"k1"`, payloadWith(nil)), s.sign(`{"alg":"EdDSA","kid":1}`, payloadWith(nil)), s.sign(`{"kid":"k1"}`, payloadWith(nil)),
+			s.sign(`{"alg":"EdDSA","kid":"k1","crit":[]}`, payloadWith(nil)),
+			s.sign(`{"alg":"none","kid":"k1"}`, payloadWith(nil)), s.sign(`{"alg":"HS256","kid":"k1"}`, payloadWith(nil)), s.sign(`{"alg":"RS257","kid":"k1"}`, payloadWith(nil)),
+		} {
+			refuses(t, v, token, jwks.ErrTokenInvalid)
+		}
+		if lookups != 0 {
+			t.Errorf("%d lookups", lookups)
+		}
+		if takes(t, v, fits); lookups != 2 {
+			t.Errorf("%d lookups for a token that is in order, want 2", lookups)
+		}
+	})
+	t.Run("nor fetched", func(t *testing.T) {
+		n := newInternet()
+		n.issuer(t, "issuer.example")
+		c := n.newClient(t, jwks.WithIssuer(testIssuer))
+		many := n.issuers(t, jwks.TrustIssuers(testIssuer))
+		for name, token := range garbage {
+			for _, f := range []func(context.Context, string) (*jwks.Key, error){c.KeyForToken, many.KeyForToken} {
+				if _, err := f(t.Context(), token); !errors.Is(err, jwks.ErrTokenTooLarge) {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		}
+		long := newSigner(t, "EdDSA", "k1").token(claimsWith(map[string]string{"x": `"` + strings.Repeat("x", limit) + `"`}))
+		for _, keyfunc := range []jwt.Keyfunc{c.Keyfunc, many.Keyfunc} {
+			if _, err := jwt.Parse(long, keyfunc); !errors.Is(err, jwks.ErrTokenTooLarge) {
+				t.Errorf("through golang-jwt: %v", err)
+			}
+		}
+		n.wantRequests(t)
+	})
+}
+
+func TestInvariant03ATokenHasOneText(t *testing.T) {
+	bothWays(t, func(t *testing.T, w way) {
+		ed, ec := newSigner(t, "EdDSA", "k1"), newSigner(t, "ES256", "k2")
+		v := w.fixed(t, keySetOf(t, ed, ec))
+		for rest := range 3 { // bits that base64 has to spare: none, four, two
+			for _, s := range []*signer{ed, ec} {
+				header := withLength(s.header(), (rest+1)%3)
+				token := s.sign(header, withLength(payloadWith(nil), rest))
+				takes(t, v, token)
+				var others []string
+				for i := range len(token) + 1 {
+					for _, c := range []string{"\n", "\r\n", "\r", " ", "\t", "=", "\x00", ".", "\u00ad"} {
+						others = append(others, token[:i]+c+token[i:])
+					}
+				}
+				parts := strings.Split(token, ".")
+				for i, part := range parts {
+					for _, c := range base64Alphabet { // all that may stand in the last place
+						if other := part[:len(part)-1] + string(c); other != part {
+							others = append(others, strings.Join(slices.Concat(parts[:i], []string{other}, parts[i+1:]), "."))
+						}
+					}
+					for _, padding := range []string{"=", "==", "A", "AA", "AAAA"} {
+						others = append(others, strings.Join(slices.Concat(parts[:i], []string{part + padding}, parts[i+1:]), "."))
+					}
+				}
+				others = append(others,
+					token+token, "."+token, `"`+token+`"`, token+".e30", "\uFEFF"+token, " "+token,
+					parts[0]+"."+parts[1]+".", parts[0]+"."+parts[1], parts[0]+".."+parts[2], "."+parts[1]+"."+parts[2])
+				if standard := strings.NewReplacer("-", "+", "_", "/").Replace(token); standard != token {
+					others = append(others, standard)
+				}
+				for _, other := range others {
+					if got, err := v.Verify(t.Context(), other); err == nil || got != nil || !errors.Is(err, jwks.ErrTokenInvalid) {
+						t.Fatalf("%q\nis another text of\n%q: %v", other, token, err)
+					}
+				}
+				takes(t, v, token)
+			}
+		}
+		// The signature of ECDSA is no identity: who has (r, s) can write
+		// (r, n-s). It says the same and gives nobody anything.
+		token := ec.token(payloadWith(nil))
+		dot := strings.LastIndexByte(token, '.')
+		signature, err := base64.RawURLEncoding.DecodeString(token[dot+1:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		mirrored := token[:dot+1] + base64.RawURLEncoding.EncodeToString(mirror(signature))
+		if one, other := takes(t, v, token), takes(t, v, mirrored); one.Subject() != other.Subject() || one.Raw() == other.Raw() {
+			t.Errorf("(r, n-s): %q and %q", one.Subject(), other.Subject())
+		}
+	})
+}
+
+// mirror makes (r, n-s) of an ES256 signature (r, s).
+func mirror(signature []byte) []byte {
+	other := slices.Clone(signature)
+	s := new(big.Int).SetBytes(signature[32:])
+	s.Sub(elliptic.P256().Params().N, s).FillBytes(other[32:])
+	return other
+}
