@@ -1,0 +1,179 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/seed-22400188/jwks/bench/internal/markdown"
+)
+
+// report writes FLEET.md.
+func report(f *figures) string {
+	var b strings.Builder
+	say := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	n := markdown.Number(f.replicas)
+	largest := f.steady[len(f.steady)-1]
+
+	say("# What a fleet costs its issuer\n")
+	say(`Every replica of a service refreshes its key set by itself. This page says what that adds up to at the issuer. It is
+written by a simulation; the same program always writes the same figures:
+
+    go run ./sim -out FLEET.md -svg fleet.svg   # in bench/
+
+The model restates the library's freshness policy, one event for every request. Its test runs it beside real clients on
+a simulated clock, up to 1,000 of them in some twenty situations (start, stride, rotation, outage, recovery, cache), and
+compares the number of requests and the moments at which they come.
+
+Unless said otherwise a replica is a client with
+WithIssuer and defaults: a refresh is two requests, for the discovery document and for the key set (WithJWKSURL: one).
+Every replica gets traffic all the time, or calls Run; a silent one asks for less. "Without jitter" is not an option of
+the library: it shows what the jitter is for.
+
+![Requests per second at the issuer](fleet.svg)
+`)
+
+	say("## Start and stride\n")
+	var rows [][]string
+	for _, r := range f.steady {
+		rows = append(rows, []string{markdown.Number(r.replicas), markdown.Number(r.start), markdown.Number(r.startMinute), rate(r.mean), markdown.Number(r.peak), markdown.Number(r.inStep)})
+	}
+	say("%s", markdown.Table(0, []string{"replicas", "peak/s, all start within 1 s", "within 1 min", "mean/s afterwards", "peak/s afterwards", "the same without jitter"}, rows))
+	say(`A set lives 15 minutes and is refreshed at 72 to 88 %% of that, at random. A common start therefore returns as a wave of
+2.4 minutes, then of a longer one, and so on; without jitter it would return every 12 minutes as it was. %s replicas
+that started within a second:
+`, n)
+	rows = nil
+	for _, r := range f.decay {
+		rows = append(rows, []string{span(r.from) + " to " + span(r.to), rate(r.mean), markdown.Number(r.peak), markdown.Number(r.inStep)})
+	}
+	say("%s", markdown.Table(1, []string{"since the start", "mean/s", "peak/s", "without jitter"}, rows))
+
+	say("## What the issuer's max-age does\n")
+	say("It can shorten the TTL, to a minute at least, and never lengthens it. %s replicas in their stride:\n", n)
+	rows = nil
+	for _, r := range f.lifetime {
+		name := "none"
+		if r.maxAge > 0 {
+			name = fmt.Sprintf("%.0f", r.maxAge.Seconds())
+		}
+		rows = append(rows, []string{name, rate(r.discovery), rate(r.plain)})
+	}
+	say("%s", markdown.Table(0, []string{"max-age", "requests/s", "with WithJWKSURL"}, rows))
+
+	say("## Rotation\n")
+	say(`A token under a key that the set lacks makes its replica fetch the key set at once (that document only), within a budget
+that a rotation alone does not spend. So a key may sign the moment it is published. What that costs depends on how long
+before it was published; each replica gets ten tokens a second here, and clients renew theirs within ten minutes:
+`)
+	rows = nil
+	for _, r := range f.rotation {
+		last := "-"
+		if r.last > 0 {
+			last = span(r.last)
+		}
+		rows = append(rows, []string{markdown.Number(r.replicas), span(r.ahead), markdown.Number(r.asked), markdown.Number(r.peak), last, markdown.Number(r.late)})
+	}
+	say("%s", markdown.Table(0, []string{"replicas", "published before it signs", "requests that it causes", "peak/s around it", "last of them after", "tokens refused"}, rows))
+
+	say("## Outage and recovery\n")
+	say(`The issuer answers 503 for half an hour; %s replicas started together an hour before. They go on answering from the
+stale set, for an hour past the TTL. A refresh makes up to three attempts (WithRetries), then pauses for up to a minute.
+`, n)
+	say("%s", outageTable(f.outage))
+	say("The same, but after the outage the issuer serves %s requests a second, four times what the fleet needs in its stride, and answers 503 to the others:\n", markdown.Number(f.capacity))
+	say("%s", outageTable(f.limited))
+	say("And a fleet that starts within a second while that issuer is down, for 20 minutes. Until a replica has keys it answers that they are unavailable:\n")
+	say("%s", coldTable(f.cold))
+
+	say("## Forged tokens\n")
+	p := standard()
+	say(`A kid that no set ever had, or a bad signature, makes a replica ask again, but no more than WithRefreshLimit allows: %d
+times at once, then once in %s. Somebody who sends such tokens to every replica causes at most as many requests as the
+table says, and as many again who knows kids that left the set within two days, which have a budget of their own:
+`, p.limitBurst, span(p.limitEvery))
+	rows = nil
+	for _, r := range f.steady {
+		wide := p
+		wide.limitEvery, wide.limitBurst = 5*time.Minute, 2
+		rows = append(rows, []string{markdown.Number(r.replicas),
+			markdown.Number(flood(p, r.replicas, 0)), rate(float64(r.replicas) / p.limitEvery.Seconds()),
+			markdown.Number(flood(wide, r.replicas, 0)), rate(float64(r.replicas) / wide.limitEvery.Seconds())})
+	}
+	say("%s", markdown.Table(0, []string{"replicas", "requests at once", "requests/s after", "WithRefreshLimit(5 min, 2): at once", "requests/s after"}, rows))
+
+	say("## A cache in front\n")
+	say(`A shared cache that keeps both documents for max-age and sends Age. %s replicas:
+`, n)
+	rows = nil
+	for _, r := range f.cache {
+		rows = append(rows, []string{r.name, rate(r.seen), markdown.Number(r.origin), markdown.Number(r.originRotation)})
+	}
+	say("%s", markdown.Table(1, []string{"cache", "requests/s from the replicas", "requests an hour at the issuer", "peak/s at the issuer when a key rotates"}, rows))
+	say(`The replicas ask more often, because an answer of a certain age lives that much shorter, but they ask the cache. A refresh
+for an unknown key says Cache-Control: no-cache, so a cache that obeys asks the issuer each time, and one that does not
+hands out the old set until its copy is too old.
+`)
+
+	say("## Advice\n")
+	say("%s", advice(f, largest))
+
+	say("## What the model leaves out\n")
+	say(`- Time that the issuer takes: every answer comes after %s, or is a 503. Issuers that hang cost fewer requests: an attempt
+  then takes 5 s, and a fetch 15 s.
+- Connections: every refresh opens one, unless WithHTTPClient keeps them.
+- Bytes: with an ETag nearly every answer for a key set is an empty 304.
+- Replicas that come and go, clocks that jump, and traffic so thin that a replica's first lookup after a silence has to
+  wait.
+`, latency)
+	return strings.TrimRight(b.String(), "\n") + "\n"
+}
+
+func outageTable(list []outageRow) string {
+	var rows [][]string
+	for _, r := range list {
+		rows = append(rows, []string{r.name, rate(r.during), markdown.Number(r.duringPeak), markdown.Number(r.recoveryPeak), since(r.half), since(r.most), markdown.Number(r.wave), markdown.Number(r.out)})
+	}
+	return markdown.Table(1, []string{"", "mean/s while down", "peak/s while down", "peak/s in the 2 min after", "half are fresh after", "99 % after", "peak/s in the hour after", "replicas that ran out"}, rows)
+}
+
+func coldTable(list []outageRow) string {
+	var rows [][]string
+	for _, r := range list {
+		rows = append(rows, []string{r.name, rate(r.during), markdown.Number(r.duringPeak), markdown.Number(r.recoveryPeak), since(r.half), since(r.most)})
+	}
+	return markdown.Table(1, []string{"", "mean/s while down", "peak/s while down", "peak/s in the 2 min after", "half are ready after", "99 % after"}, rows)
+}
+
+// rate writes requests per second.
+func rate(v float64) string {
+	switch {
+	case v >= 10:
+		return markdown.Number(v)
+	case v >= 0.1:
+		return fmt.Sprintf("%.2f", v)
+	default:
+		return fmt.Sprintf("%.4f", v)
+	}
+}
+
+// span writes a time in the unit that suits it.
+func span(d time.Duration) string {
+	switch {
+	case d == 0:
+		return "0"
+	case d < time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	case d < 2*time.Hour:
+		return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Minutes()), ".0") + " min"
+	default:
+		return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Hours()), ".0") + " h"
+	}
+}
+
+func since(d time.Duration) string {
+	if d == 0 || d > 2*time.Hour {
+		return "> 2 h"
+	}
+	return span(d)
+}
