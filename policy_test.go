@@ -355,10 +355,12 @@ func TestChecks(t *testing.T) {
 	})
 	t.Run("an error of this package keeps its text", func(t *testing.T) {
 		v := newVerifier(t, set, jwks.WithCheck(func(_ context.Context, tok *jwks.Token) error {
-			_, err := jwks.ClaimsAs[struct{ Sub int }](tok)
+			_, err := jwks.ClaimsAs[struct {
+				Sub int `json:"sub"`
+			}](tok)
 			return err
 		}))
-		if err := refused(t, v, token, jwt.ErrTokenInvalidClaims); err.Error() != `jwks: token invalid: check: claim "Sub" does not fit int` {
+		if err := refused(t, v, token, jwt.ErrTokenInvalidClaims); err.Error() != `jwks: token invalid: check: claim "sub" does not fit int` {
 			t.Error(err)
 		}
 	})
