@@ -85,7 +85,7 @@ func FuzzParseMetadata(f *testing.F) {
 	for _, seed := range []string{
 		`{"issuer":"https://a.example","jwks_uri":"https://a.example/k"}`,
 		`{"issuer":"https://a.example","jwks_url":"https:\/\/a.example/k","id_token_signing_alg_values_supported":["RS256",1]}`,
-		`{"issuer":null,"jwks_uri":"\ud800"}`, `null`, `[]`, "\xef\xbb\xbf{}", `{"issuer":"a","issuer":"b"}`, `{`,
+		`{"issuer":null,"jwks_uri":"\ud800"}`, `{"issuer":"a","jwks_uri":"b","x":[33e333331]}`, `null`, `[]`, "\xef\xbb\xbf{}", `{"issuer":"a","issuer":"b"}`, `{`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -101,7 +101,7 @@ func FuzzParseMetadata(f *testing.F) {
 			return
 		}
 		var oracle map[string]any
-		if err := json.Unmarshal(document, &oracle); err != nil {
+		if err := json.Unmarshal(document, &oracle); err != nil && !tooLarge(err) {
 			t.Fatalf("accepted what encoding/json refuses: %v", err)
 		}
 		uri := oracle["jwks_uri"]

@@ -22,10 +22,10 @@ import (
 // reader (which compares names exactly and knows no duplicates) accepts too
 // and reads alike; and nobody accepts what is expired.
 func FuzzVerify(f *testing.F) {
-	for _, header := range []string{`{"alg":"EdDSA","kid":"k1"}`, `{"alg":"Ed25519"}`, `{"alg":"EdDSA","kid":"k1","crit":["exp"]}`, `{"alg":"EdDSA","\u0061lg":"none"}`, `{"alg":"none"}`, `null`} {
+	for _, header := range []string{`{"alg":"EdDSA","kid":"k1"}`, `{"alg":"Ed25519"}`, `{"alg":"EdDSA","kid":"k1","crit":["exp"]}`, `{"alg":"EdDSA","\u0061lg":"none"}`, `{"alg":"none"}`, `null`, `{"alg":"EdDSA","x":[33e333331]}`} {
 		for _, payload := range []string{
 			`{"iss":"https://issuer.example","aud":["a","b"],"exp":1767229200.5,"nbf":1.7e9,"iat":0,"sub":"\ud83d\ude00","scope":"a b"}`,
-			`{"exp":1,"EXP":9999999999}`, `{"exp":9999999999,"exp":1}`, `{"exp":"9999999999"}`, `{"exp":1e300}`, `{"aud":{}}`, `[]`, `null`, "{\"x\":\"\xff\"}",
+			`{"exp":1,"EXP":9999999999}`, `{"exp":9999999999,"exp":1}`, `{"exp":"9999999999"}`, `{"exp":1e300}`, `{"aud":{}}`, `[]`, `null`, `{"exp":9999999999,"x":[33e333331]}`, "{\"x\":\"\xff\"}",
 		} {
 			f.Add(header, payload)
 		}
@@ -47,7 +47,7 @@ func FuzzVerify(f *testing.F) {
 			return
 		}
 		var h map[string]any
-		if err := jose.Unmarshal([]byte(header), &h); err != nil {
+		if err := jose.Unmarshal([]byte(header), &h); err != nil && !tooLarge(err) {
 			t.Fatalf("go-jose refuses the header %q: %v", header, err)
 		}
 		kid, _ := h["kid"].(string)
@@ -60,7 +60,7 @@ func FuzzVerify(f *testing.F) {
 			}
 		}
 		var c map[string]any
-		if err := jose.Unmarshal([]byte(payload), &c); err != nil {
+		if err := jose.Unmarshal([]byte(payload), &c); err != nil && !tooLarge(err) {
 			t.Fatalf("go-jose refuses the payload %q: %v", payload, err)
 		}
 		for name, value := range map[string]string{"iss": got.Issuer(), "sub": got.Subject(), "jti": got.ID()} {
@@ -98,6 +98,15 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
+// tooLarge says that a decoder found fault with a number that no float64 holds
+// and with nothing else: it is JSON, and goes on to decode the rest.
+func tooLarge(err error) bool {
+	var standard *json.UnmarshalTypeError
+	var strict *jose.UnmarshalTypeError
+	return errors.As(err, &standard) && strings.HasPrefix(standard.Value, "number") ||
+		errors.As(err, &strict) && strings.HasPrefix(strict.Value, "number")
+}
+
 // near allows for what a float64 cannot hold.
 func near(t time.Time, seconds float64) bool {
 	return t.Sub(time.Unix(0, 0)) > 1<<62 || t.Sub(time.UnixMicro(int64(seconds*1e6))).Abs() < time.Millisecond
@@ -107,7 +116,7 @@ func near(t time.Time, seconds float64) bool {
 // golang-jwt and encoding/json read the header alike.
 func FuzzOpenToken(f *testing.F) {
 	ok := unpadded(`{"alg":"ES256","kid":"k1"}`) + "." + unpadded(`{"iss":"a"}`) + "." + unpadded("signature")
-	for _, token := range []string{ok, ok + "\n", ok + "=", ok + ".", "Bearer " + ok, "..", "", strings.Replace(ok, ".", ".\r\n", 1), unpadded(`{"alg":1}`) + ".e30.AA", "e30.e30.AB"} {
+	for _, token := range []string{ok, ok + "\n", ok + "=", ok + ".", "Bearer " + ok, "..", "", strings.Replace(ok, ".", ".\r\n", 1), unpadded(`{"alg":1}`) + ".e30.AA", unpadded(`{"alg":"ES256","x":1e999}`) + "." + unpadded(`{"iss":"a","x":-1e999}`) + ".AA", "e30.e30.AB"} {
 		f.Add(token)
 	}
 	f.Fuzz(func(t *testing.T, token string) {
@@ -131,7 +140,7 @@ func FuzzOpenToken(f *testing.F) {
 			t.Fatalf("%q is one of several texts of a token: %v", token, err)
 		}
 		var h map[string]any
-		if err := json.Unmarshal(header, &h); err != nil {
+		if err := json.Unmarshal(header, &h); err != nil && !tooLarge(err) {
 			t.Fatalf("encoding/json refuses the header %q: %v", header, err)
 		}
 		for name, value := range map[string]string{"alg": opened.header.Algorithm, "kid": opened.header.KeyID, "typ": opened.header.Type, "x5t": opened.header.X5t, "x5t#S256": opened.header.X5tS256} {
@@ -145,7 +154,7 @@ func FuzzOpenToken(f *testing.F) {
 		}
 		if iss, _, err := opened.unverifiedIssuer(); err == nil {
 			var c map[string]any
-			if err := jose.Unmarshal(opened.payload, &c); err != nil {
+			if err := jose.Unmarshal(opened.payload, &c); err != nil && !tooLarge(err) {
 				t.Fatalf("go-jose refuses the payload %q: %v", opened.payload, err)
 			}
 			if want, _ := c["iss"].(string); want != iss {
