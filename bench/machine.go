@@ -15,6 +15,7 @@ type machine struct {
 	cores    int
 	memory   string // "" when unknown
 	compiler string
+	load     string // of the last minute, before anything was measured; "" when unknown
 }
 
 func thisMachine() machine {
@@ -30,6 +31,9 @@ func thisMachine() machine {
 	var kib float64
 	if _, err := fmt.Sscan(procValue("/proc/meminfo", "MemTotal"), &kib); err == nil {
 		m.memory = fmt.Sprintf("%.0f GiB", kib/(1<<20))
+	}
+	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
+		m.load, _, _ = strings.Cut(string(text), " ")
 	}
 	return m
 }

@@ -24,8 +24,8 @@ func run(args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	out := flags.String("out", "", "write the results here, as Markdown (default: standard output)")
 	chart := flags.String("svg", "", "write the chart of warm verify here")
-	rounds := flags.Int("rounds", 21, "rounds of every comparison")
-	span := flags.Duration("span", 100*time.Millisecond, "time of one library in one round")
+	rounds := flags.Int("rounds", 41, "rounds of every comparison")
+	span := flags.Duration("span", 20*time.Millisecond, "time of one library in one round")
 	keys := flags.Int("keys", 1000, "keys of the large set")
 	workers := flags.Int("cores", runtime.NumCPU(), "cores of the parallel runs")
 	if err := flags.Parse(args); err != nil {
@@ -36,12 +36,12 @@ func run(args []string) error {
 	}
 	libs := libraries()
 	say := func(part string) { fmt.Fprintln(os.Stderr, "measuring", part) }
-	began := time.Now()
+	began, where := time.Now(), thisMachine()
 	r, err := measure(contest{*rounds, *span}, libs, *keys, *workers, say)
 	if err != nil {
 		return err
 	}
-	text := report(r, libs, thisMachine(), began, time.Since(began))
+	text := report(r, libs, where, began, time.Since(began))
 	if *chart != "" {
 		if err := os.WriteFile(*chart, []byte(verifyChart(r, libs)), 0o644); err != nil {
 			return err

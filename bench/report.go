@@ -15,6 +15,9 @@ func report(r *results, libs []library, m machine, when time.Time, took time.Dur
 	say := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	say("# Results\n")
 	say("Measured on %s in %s on %s.", when.Format("2006-01-02"), took.Round(time.Second), m)
+	if m.load != "" {
+		say("Load average of the machine before: %s. Above about 0.5 others computed too, and the spread of the ratios shows it.", m.load)
+	}
 	say("This file is written by the program that measures; again, from the root of the repository:\n")
 	say("    make bench-peers\n")
 	say("![Time over the bare signature check](results.svg)\n")
