@@ -129,6 +129,9 @@ func (p *policy) judgeClaims(t *Token) error {
 
 // judgeStandard leaves to golang-jwt what golang-jwt judges well.
 func (p *policy) judgeStandard(c *claims, found *problems) {
+	if p.plainlyStandard(c) {
+		return
+	}
 	var judged jwt.Claims = c
 	if p.noTimes {
 		judged = timeless{c}
@@ -155,6 +158,30 @@ func (p *policy) judgeStandard(c *claims, found *problems) {
 		}
 		found.add(text, err)
 	}
+}
+
+// plainlyStandard is true for nearly all tokens that pass, and only where the
+// validator has nothing to say, which would cost an allocation. It refuses
+// nothing: what is not plain, the validator judges.
+func (p *policy) plainlyStandard(c *claims) bool {
+	if p.noTimes || !c.has.exp || p.allAudiences != nil {
+		return false
+	}
+	now := p.now()
+	if !now.Before(c.exp.Add(p.leeway)) ||
+		c.has.nbf && now.Before(c.nbf.Add(-p.leeway)) ||
+		c.has.iat && now.Before(c.iat.Add(-p.leeway)) {
+		return false
+	}
+	if p.anyAudience == nil {
+		return true
+	}
+	for _, aud := range c.aud {
+		if aud != "" && slices.Contains(p.anyAudience, aud) {
+			return true
+		}
+	}
+	return false
 }
 
 // judgeAccessToken is RFC 9068 sections 2.1, 2.2 and 4. An empty value says as
