@@ -1,10 +1,15 @@
 package jwks_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-22400188/jwks"
 	"github.com/seed-22400188/jwks/jwkstest"
@@ -126,5 +131,52 @@ func BenchmarkUnknownKey(b *testing.B) {
 			b.Fatal("found")
 		}
 		i++
+	}
+}
+
+// BenchmarkReadAgain is what a client spends on a set of 1,000 RSA keys, with
+// the request: the first reading, one where a key has changed, one of the same
+// document, and an answer of 304. They take turns; x-faster is how many times
+// faster than the first reading it is, as the median of the turns.
+func BenchmarkReadAgain(b *testing.B) {
+	documents := [2][]byte{manyRSAKeys(b, 1000, 0), manyRSAKeys(b, 1000, 5000)}
+	rotated := bytes.Replace(documents[1], []byte(`"key-7"`), []byte(`"key-new"`), 1)
+	var answer []byte // nil: not modified
+	c, err := jwks.NewClient(jwks.WithJWKSURL("https://issuer.example/jwks"), jwks.WithHTTPClient(&http.Client{
+		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			resp := &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Etag": {`"1"`}}, Request: r, ContentLength: int64(len(answer))}
+			if answer == nil {
+				resp.StatusCode = http.StatusNotModified
+			}
+			resp.Body = io.NopCloser(bytes.NewReader(answer))
+			return resp, nil
+		})}))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	read := func(document []byte) float64 {
+		answer = document
+		began := time.Now()
+		if _, err := c.Refresh(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+		return float64(time.Since(began))
+	}
+	var first, changed, unchanged, notModified []float64
+	for i := 0; b.Loop(); i++ {
+		a := read(documents[i%2])
+		first = append(first, a)
+		unchanged = append(unchanged, a/read(documents[i%2]))
+		notModified = append(notModified, a/read(nil))
+		if i%2 == 1 {
+			changed = append(changed, a/read(rotated))
+		}
+	}
+	b.ReportMetric(0, "ns/op") // of a turn: of no meaning
+	for unit, values := range map[string][]float64{"ns-first": first, "x-faster-changed": changed, "x-faster-same": unchanged, "x-faster-304": notModified} {
+		if slices.Sort(values); len(values) > 0 {
+			b.ReportMetric(values[len(values)/2], unit)
+		}
 	}
 }

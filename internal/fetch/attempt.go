@@ -129,11 +129,7 @@ func readBody(ctx context.Context, resp *http.Response, limit int64) ([]byte, er
 	if declared > limit {
 		return nil, errTooLong
 	}
-	size := int64(4 << 10)
-	if declared > 0 {
-		size = min(declared, 64<<10) // most fit; a promise of more is not paid for in advance
-	}
-	buf := make([]byte, 0, min(size, limit)+1)
+	buf := make([]byte, 0, nextSize(0, declared, limit))
 	for empty := 0; ; {
 		// A body that a transport of the user's made may trickle on without a
 		// look at the context.
@@ -141,7 +137,9 @@ func readBody(ctx context.Context, resp *http.Response, limit int64) ([]byte, er
 			return nil, err
 		}
 		if len(buf) == cap(buf) {
-			buf = append(buf, 0)[:len(buf)]
+			more := make([]byte, len(buf), nextSize(int64(len(buf)), declared, limit))
+			copy(more, buf)
+			buf = more
 		}
 		space := buf[len(buf):min(int64(cap(buf)), limit+1)]
 		n, err := resp.Body.Read(space)
@@ -165,4 +163,15 @@ func readBody(ctx context.Context, resp *http.Response, limit int64) ([]byte, er
 			return nil, io.ErrNoProgress
 		}
 	}
+}
+
+// nextSize is how much memory a body gets, with have bytes of it read: one byte
+// more than there should be, so that the end shows. Most documents fit at
+// once; a promise of more is not paid for before as much again has come.
+func nextSize(have, declared, limit int64) int64 {
+	size := max(4<<10, 2*have)
+	if declared > have {
+		size = min(max(64<<10, 2*have), declared)
+	}
+	return min(size, limit) + 1
 }

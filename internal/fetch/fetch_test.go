@@ -319,6 +319,35 @@ func TestBodyIsNeverReadBeyondTheLimit(t *testing.T) {
 	}
 }
 
+// A body is paid for as it comes: at most twice what is there, and no more than
+// was promised or is allowed, but for the byte that shows the end.
+func TestMemoryOfABody(t *testing.T) {
+	const limit = 1 << 20
+	for _, tt := range []struct {
+		name                        string
+		have, declared, limit, want int64
+	}{
+		{"nothing known", 0, -1, limit, 4<<10 + 1},
+		{"said to be empty, or not known", 0, 0, limit, 4<<10 + 1},
+		{"a short one", 0, 700, limit, 701},
+		{"one that fits at once", 0, 64 << 10, limit, 64<<10 + 1},
+		{"a promise of much", 0, limit, limit, 64<<10 + 1},
+		{"half of the promise has come", 64<<10 + 1, 450_000, limit, 128<<10 + 3},
+		{"the rest is less than as much again", 300_000, 450_000, limit, 450_001},
+		{"more than was promised", 701, 700, limit, 4<<10 + 1},
+		{"much more than was promised", 9000, 700, limit, 18001},
+		{"as much again", 5000, -1, limit, 10001},
+		{"up to the limit", 600_000, -1, limit, limit + 1},
+		{"a small limit", 0, -1, 100, 101},
+		{"a small limit, and a promise", 0, 100, 100, 101},
+		{"no limit", 1 << 30, -1, math.MaxInt64 - 1, 2<<30 + 1},
+	} {
+		if got := nextSize(tt.have, tt.declared, tt.limit); got != tt.want || got <= tt.have {
+			t.Errorf("%s: %d, want %d, more than %d", tt.name, got, tt.want, tt.have)
+		}
+	}
+}
+
 // endless is a body without an end.
 type endless struct{}
 
