@@ -25,6 +25,10 @@ build: ## compile everything
 test: ## run the tests of the root module
 	$(GO) test ./...
 
+.PHONY: test-cached
+test-cached: ## run them with a token cache in every verifier
+	$(GO) test -tags jwks_tokencache ./...
+
 .PHONY: race
 race: ## run them under the race detector
 	$(GO) test -race ./...

@@ -54,13 +54,13 @@ func TestInvariant10AKeyServesItsIssuerOnly(t *testing.T) {
 			}
 			wait.Wait()
 			for _, token := range forged {
-				refuses(t, v, token, jwks.ErrTokenInvalid, jwt.ErrTokenSignatureInvalid)
+				refused(t, v, token, jwks.ErrTokenInvalid, jwt.ErrTokenSignatureInvalid)
 				if _, err := jwt.Parse(token, s.Keyfunc); err == nil {
 					t.Errorf("%s: a forged token verifies through golang-jwt", name)
 				}
 			}
 			for issuer, token := range honest {
-				if got := takes(t, v, token); got.Key().Issuer() != issuer.URL() {
+				if got := accepted(t, v, token); got.Key().Issuer() != issuer.URL() {
 					t.Errorf("%s: the key is bound to %q", name, got.Key().Issuer())
 				}
 			}
@@ -85,9 +85,9 @@ func TestInvariant10AKeyServesItsIssuerOnly(t *testing.T) {
 				if name == "another's key set" {
 					own, other = other, own
 				}
-				takes(t, v, own)
+				accepted(t, v, own)
 				for _, token := range []string{other, a.Sign(claims(a.URL() + "/")), a.Sign(claims("")), a.Sign(map[string]any{"iss": nil, "aud": "api"})} {
-					refuses(t, v, token, jwt.ErrTokenInvalidIssuer)
+					refused(t, v, token, jwt.ErrTokenInvalidIssuer)
 					if _, err := c.KeyForToken(t.Context(), token); !errors.Is(err, jwt.ErrTokenInvalidIssuer) {
 						t.Errorf("%s, %s: KeyForToken: %v", name, what, err)
 					}
@@ -124,12 +124,12 @@ func TestInvariant11TokensFormNoURLs(t *testing.T) {
 		v := w.verifier(t, listed, jwks.WithoutAudienceCheck())
 		for _, iss := range evil {
 			token := issuer.Sign(map[string]any{"iss": iss})
-			refuses(t, v, token, jwks.ErrIssuerNotTrusted, jwks.ErrTokenInvalid)
+			refused(t, v, token, jwks.ErrIssuerNotTrusted, jwks.ErrTokenInvalid)
 			if _, err := listed.KeyForToken(t.Context(), token); !errors.Is(err, jwks.ErrIssuerNotTrusted) {
 				t.Errorf("%q: %v", iss, err)
 			}
 		}
-		refuses(t, v, issuer.Sign(map[string]any{"iss": nil}), jwks.ErrIssuerNotTrusted)
+		refused(t, v, issuer.Sign(map[string]any{"iss": nil}), jwks.ErrIssuerNotTrusted)
 		n.wantRequests(t) // none: an issuer that is not trusted costs no I/O
 
 		// One that is trusted costs what is configured, whatever else is said.
@@ -157,7 +157,7 @@ func TestInvariant11TokensFormNoURLs(t *testing.T) {
 			decided++
 			return nil, jwks.ErrIssuerNotTrusted
 		}))
-		refuses(t, w.verifier(t, tenants, jwks.WithoutAudienceCheck()), issuer.Sign(map[string]any{"iss": "https://evil.example"}), jwks.ErrIssuerNotTrusted)
+		refused(t, w.verifier(t, tenants, jwks.WithoutAudienceCheck()), issuer.Sign(map[string]any{"iss": "https://evil.example"}), jwks.ErrIssuerNotTrusted)
 		if n.wantRequests(t); decided == 0 {
 			t.Error("the function was not asked")
 		}
@@ -167,7 +167,7 @@ func TestInvariant11TokensFormNoURLs(t *testing.T) {
 			"http://evil.example", "https://localhost", "https://127.0.0.1", "https://[::1]", "https://10.0.0.1", "https://169.254.169.254", "https://[fd00::1]", "https://evil.example:8443",
 			"https://u@evil.example", "https://2130706433", "https://0x7f.1", "https://[::ffff:127.0.0.1]", "https://metadata", "https://x.localhost", "https://evil.example?x", "file:///x", "",
 		} {
-			refuses(t, anyone, issuer.Sign(map[string]any{"iss": iss}), jwks.ErrIssuerNotTrusted)
+			refused(t, anyone, issuer.Sign(map[string]any{"iss": iss}), jwks.ErrIssuerNotTrusted)
 		}
 		n.wantRequests(t)
 	})

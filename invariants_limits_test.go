@@ -43,9 +43,9 @@ func TestInvariant24EverythingIsBounded(t *testing.T) {
 				v := w.fixed(t, source)
 				for i, s := range same {
 					if token := s.token(payloadWith(nil)); i < 4 {
-						takes(t, v, token)
+						accepted(t, v, token)
 					} else {
-						refuses(t, v, token, jwt.ErrTokenSignatureInvalid)
+						refused(t, v, token, jwt.ErrTokenSignatureInvalid)
 					}
 				}
 			}
@@ -139,13 +139,13 @@ func TestInvariant25AJumpOfTheClockNeitherExpiresNorKeepsKeys(t *testing.T) {
 			return world.issuer.Sign(map[string]any{"iat": wall().Unix(), "exp": wall().Add(time.Hour).Unix()}, jwkstest.WithKeyID("k1"))
 		}
 		before := issued()
-		takes(t, v, before)
+		accepted(t, v, before)
 		fetches := world.issuer.Requests().JWKS
 		for _, jump := range []time.Duration{2 * time.Hour, -2 * time.Hour, 48 * time.Hour, 100 * 365 * 24 * time.Hour, -100 * 365 * 24 * time.Hour} {
 			if ahead = jump; wall().Unix() < 0 {
 				ahead = -time.Duration(time.Now().Unix()-3600) * time.Second // claims begin in 1970
 			}
-			takes(t, v, issued()) // the claims follow the clock
+			accepted(t, v, issued()) // the claims follow the clock
 			if _, err := v.Verify(t.Context(), before); err == nil {
 				t.Errorf("%v: a token of another time passes", jump)
 			}
@@ -161,10 +161,10 @@ func TestInvariant25AJumpOfTheClockNeitherExpiresNorKeepsKeys(t *testing.T) {
 		// and the TTL passes.
 		stopped := time.Now()
 		still := w.verifier(t, c, jwks.WithoutAudienceCheck(), jwks.WithNow(func() time.Time { return stopped }))
-		takes(t, still, before)
+		accepted(t, still, before)
 		world.issuer.RemoveKey("k1")
 		time.Sleep(16 * time.Minute)
-		refuses(t, still, before, jwks.ErrKeyNotFound)
+		refused(t, still, before, jwks.ErrKeyNotFound)
 		if n := world.issuer.Requests().JWKS; n == fetches {
 			t.Error("nothing was fetched after the TTL")
 		}

@@ -52,7 +52,7 @@ func TestInvariant16ABadKeyOrDocumentCostsNothingElse(t *testing.T) {
 		c := world.client()
 		v := w.verifier(t, c, jwks.WithoutAudienceCheck())
 		token := world.issuer.Sign(map[string]any{"exp": time.Now().Add(1000 * time.Hour).Unix()})
-		takes(t, v, token)
+		accepted(t, v, token)
 		before := kidsIn(t, c)
 		for _, document := range []string{
 			"", " ", "null", "true", "[]", "{}", "<html>504 Gateway Timeout</html>", `{"error":"busy"}`, `{"keys":null}`, `{"keys":{}}`, `{"keys":"x"}`, `{"Keys":[{` + edX + `}]}`,
@@ -66,9 +66,9 @@ func TestInvariant16ABadKeyOrDocumentCostsNothingElse(t *testing.T) {
 				if !errors.Is(err, jwks.ErrInvalidKeySet) && !errors.Is(err, jwks.ErrInvalidMetadata) {
 					t.Errorf("%.40q as %s: %v", document, kind, err)
 				}
-				takes(t, v, token) // within the TTL
+				accepted(t, v, token) // within the TTL
 				time.Sleep(16 * time.Minute)
-				takes(t, v, token) // and past it
+				accepted(t, v, token) // and past it
 				if got := kidsIn(t, c); !slices.Equal(got, before) {
 					t.Errorf("%.40q as %s: the set is %q", document, kind, got)
 				}
@@ -84,7 +84,7 @@ func TestInvariant16ABadKeyOrDocumentCostsNothingElse(t *testing.T) {
 		if _, err := c.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		refuses(t, v, token, jwks.ErrKeyNotFound, jwks.ErrTokenInvalid)
+		refused(t, v, token, jwks.ErrKeyNotFound, jwks.ErrTokenInvalid)
 	})
 }
 
@@ -127,15 +127,15 @@ func TestInvariant22PrivateAndSymmetricKeysAreNotUsedAndReported(t *testing.T) {
 				set := parseKeys(t, test.entry, good.jwk())
 				v := w.fixed(t, set)
 				if test.signer != nil {
-					refuses(t, v, test.signer.token(payloadWith(nil)), jwks.ErrKeyNotFound)
+					refused(t, v, test.signer.token(payloadWith(nil)), jwks.ErrKeyNotFound)
 				} else {
 					key, _ := base64.RawURLEncoding.DecodeString(secret)
 					signed := segment(`{"alg":"HS256","kid":"leaked"}`) + "." + segment(payloadWith(nil))
 					mac := hmac.New(sha256.New, key)
 					mac.Write([]byte(signed))
-					refuses(t, v, signed+"."+base64.RawURLEncoding.EncodeToString(mac.Sum(nil)), jwks.ErrAlgorithmNotAllowed)
+					refused(t, v, signed+"."+base64.RawURLEncoding.EncodeToString(mac.Sum(nil)), jwks.ErrAlgorithmNotAllowed)
 				}
-				takes(t, v, good.token(payloadWith(nil)))
+				accepted(t, v, good.token(payloadWith(nil)))
 				skipped := set.Skipped()
 				if len(skipped) != 1 || skipped[0].KeyID != "leaked" || skipped[0].Index != 0 || skipped[0].Err == nil {
 					t.Fatalf("skipped %+v", skipped)
@@ -173,6 +173,6 @@ func TestInvariant22PrivateAndSymmetricKeysAreNotUsedAndReported(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		refuses(t, v, rs.token(`{"iss":"`+w.issuer.URL()+`","exp":9999999999}`), jwks.ErrKeyNotFound)
+		refused(t, v, rs.token(`{"iss":"`+w.issuer.URL()+`","exp":9999999999}`), jwks.ErrKeyNotFound)
 	})
 }

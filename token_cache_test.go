@@ -61,8 +61,8 @@ func TestTokenCacheHits(t *testing.T) {
 	source := &changingSource{set: keySetOf(t, s)}
 	v := newVerifier(t, source, jwks.WithTokenCache(8))
 	text := s.token(payloadWith(nil))
-	first := accepted(t, v, text)
-	if accepted(t, v, text) != first || accepted(t, v, "Bearer "+strings.Clone(text)) != first {
+	first := verified(t, v, text)
+	if verified(t, v, text) != first || verified(t, v, "Bearer "+strings.Clone(text)) != first {
 		t.Error("the token that came again was verified anew")
 	}
 	if source.calls != 3 || source.asked != testIssuer {
@@ -75,7 +75,7 @@ func TestTokenCacheHits(t *testing.T) {
 	if accepted(t, other, text) == first {
 		t.Error("verifiers share their tokens")
 	}
-	for _, off := range []*jwks.Verifier{newVerifier(t, source), newVerifier(t, source, jwks.WithTokenCache(0))} {
+	for _, off := range []*jwks.Verifier{newVerifier(t, source, jwks.WithTokenCache(8), jwks.WithTokenCache(0)), newVerifier(t, source, jwks.WithTokenCache(0))} {
 		if first, again := accepted(t, off, text), accepted(t, off, text); first == again {
 			t.Error("a token was remembered though the cache is off")
 		}
@@ -150,7 +150,7 @@ func TestTokenCacheAsksOnceForAKeyThatLeft(t *testing.T) {
 	accepted(t, v, text)
 	source.calls = 0
 	source.change(nil, jwks.ErrKeyNotFound)
-	refused(t, v, text, jwks.ErrKeyNotFound)
+	refusedOnce(t, v, text, jwks.ErrKeyNotFound)
 	if source.calls != 1 { // a second question may cost a second fetch
 		t.Errorf("the source was asked %d times", source.calls)
 	}
@@ -185,8 +185,8 @@ func TestTokenCacheRunsChecksAgain(t *testing.T) {
 		return answer
 	}))
 	text := s.token(payloadWith(nil))
-	first := accepted(t, v, text)
-	if accepted(t, v, text) != first || calls != 2 {
+	first := verified(t, v, text)
+	if verified(t, v, text) != first || calls != 2 {
 		t.Errorf("%d calls", calls)
 	}
 	answer = jwks.ErrUnavailable

@@ -48,6 +48,7 @@ func newVerifierConfig(source KeySource, opts []VerifierOption) (*verifierConfig
 		algorithms: allAlgorithms,
 		leeway:     defaultLeeway,
 		maxSize:    defaultMaxTokenSize,
+		cacheSize:  defaultTokenCache,
 		now:        time.Now,
 	}
 	var errs []error

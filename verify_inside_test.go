@@ -181,7 +181,7 @@ func TestMemo(t *testing.T) {
 	s, attacker := newEdSigner(t, "k1", nil), newEdSigner(t, "k1", nil)
 	source := &fakeSource{keys: []*Key{s.key}}
 	var objection error
-	v := verifierOf(t, source, WithoutIssuerCheck(), WithCheck(func(context.Context, *Token) error { return objection }))
+	v := verifierOf(t, source, WithTokenCache(0), WithoutIssuerCheck(), WithCheck(func(context.Context, *Token) error { return objection }))
 	verify := func(token string) error {
 		_, err := v.Verify(context.Background(), token)
 		return err

@@ -41,8 +41,17 @@ func bareVerifier(tb testing.TB, source jwks.KeySource, opts ...jwks.VerifierOpt
 	return v
 }
 
-// accepted verifies a token that must verify.
+// accepted verifies a token that must verify, twice: with a token cache, which
+// the build tag jwks_tokencache gives to every verifier, the second time takes
+// another path.
 func accepted(tb testing.TB, v *jwks.Verifier, token string) *jwks.Token {
+	tb.Helper()
+	verified(tb, v, token)
+	return verified(tb, v, token)
+}
+
+// verified is accepted for tests that count: it verifies once.
+func verified(tb testing.TB, v *jwks.Verifier, token string) *jwks.Token {
 	tb.Helper()
 	t, err := v.Verify(context.Background(), token)
 	if err != nil {
@@ -52,8 +61,17 @@ func accepted(tb testing.TB, v *jwks.Verifier, token string) *jwks.Token {
 }
 
 // refused verifies a token that must not verify, and looks for the reasons in
-// the error. Whatever the reason, what holds for all errors is checked too.
+// the error. Whatever the reason, what holds for all errors is checked too. It
+// does so twice, and returns the error of the first time.
 func refused(tb testing.TB, v *jwks.Verifier, token string, want ...error) error {
+	tb.Helper()
+	err := refusedOnce(tb, v, token, want...)
+	refusedOnce(tb, v, token, want...)
+	return err
+}
+
+// refusedOnce is refused for tests that count.
+func refusedOnce(tb testing.TB, v *jwks.Verifier, token string, want ...error) error {
 	tb.Helper()
 	t, err := v.Verify(context.Background(), token)
 	if err == nil {
@@ -174,7 +192,7 @@ func TestWhatASourceIsAsked(t *testing.T) {
 		return set.SigningKeys(ctx, h, iss)
 	}), jwks.WithoutIssuerCheck(), jwks.WithoutAudienceCheck())
 
-	accepted(t, v, s.sign(`{"typ":"JWT","alg":"ES256","x5t":"one","x5t#S256":"two","kid":"k1","jku":"https://evil.example"}`, payloadWith(nil)))
+	verified(t, v, s.sign(`{"typ":"JWT","alg":"ES256","x5t":"one","x5t#S256":"two","kid":"k1","jku":"https://evil.example"}`, payloadWith(nil)))
 	if want := (jwks.Header{Algorithm: "ES256", KeyID: "k1", Type: "JWT", X5t: "one", X5tS256: "two"}); header != want || issuer != testIssuer || calls != 1 {
 		t.Errorf("asked %d times, last for %+v of %q", calls, header, issuer)
 	}

@@ -1,0 +1,5 @@
+//go:build jwks_tokencache
+
+package jwks
+
+const defaultTokenCache = 64
