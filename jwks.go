@@ -32,12 +32,12 @@ const (
 // Key is a public key that may verify tokens. It is immutable and safe to
 // share. Only reading a key set makes one; the zero value is not usable.
 type Key struct {
-	parsed   *jwk.Key
-	verifier crypto.PublicKey                 // what signatures are checked with; never leaves the package
+	alone    [1]*Key                          // the key as a list of one, so that finding it allocates nothing
 	public   atomic.Pointer[crypto.PublicKey] // a copy for callers, made when the first one asks
+	verifier crypto.PublicKey                 // what signatures are checked with; never leaves the package
 	allows   algorithms
 	binding  *binding
-	alone    []*Key   // the key as a list of one, so that finding it allocates nothing
+	parsed   *jwk.Key
 	digest   [32]byte // SHA-256 of the entry's text: a refresh keeps a key whose entry did not change
 }
 
@@ -214,7 +214,7 @@ func newKey(parsed *jwk.Key, b *binding, digest [32]byte) (*Key, error) {
 		binding:  own,
 		digest:   digest,
 	}
-	k.alone = []*Key{k}
+	k.alone[0] = k
 	return k, nil
 }
 
@@ -241,7 +241,7 @@ func (s *KeySet) withID(kid string) []*Key {
 	}
 	for _, k := range s.keys {
 		if k.parsed.ID == kid {
-			return k.alone
+			return k.alone[:]
 		}
 	}
 	return nil
@@ -260,7 +260,7 @@ func (s *KeySet) append(key *Key) {
 			if same := s.byID[k.ID()]; same != nil {
 				s.byID[k.ID()] = append(same[:len(same):len(same)], k)
 			} else {
-				s.byID[k.ID()] = k.alone
+				s.byID[k.ID()] = k.alone[:]
 			}
 		}
 	}

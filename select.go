@@ -34,7 +34,7 @@ func (s *KeySet) choose(h *Header) ([]*Key, verdict) {
 	if only == nil {
 		return nil, missing
 	}
-	return only.alone, chosen
+	return only.alone[:], chosen
 }
 
 // byThumbprint finds keys by the certificate thumbprints that a token names
@@ -46,7 +46,7 @@ func (s *KeySet) byThumbprint(h *Header) []*Key {
 		switch fits := h.X5tS256 != "" && k.parsed.X5tS256 == h.X5tS256 || h.X5tS256 == "" && k.parsed.X5t == h.X5t; {
 		case !fits:
 		case found == nil:
-			found = k.alone // which costs nothing
+			found = k.alone[:] // which costs nothing
 		default:
 			found = append(found[:len(found):len(found)], k)
 		}
