@@ -6,9 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-
-	"github.com/seed-22400188/jwks/internal/fetch"
-	"github.com/seed-22400188/jwks/internal/show"
 )
 
 // Defaults of a [Client]. Each option's comment repeats its own.
@@ -30,112 +27,9 @@ const (
 // can be refined for one.
 type ClientOption interface{ applyClient(*clientConfig) error }
 
-type clientConfig struct {
-	issuer, jwksURL, discoveryURL, discoveryPath string
-	seed                                         *KeySet
-	sourced                                      bool            // one of them was given, be it a bad one
-	tenants                                      map[string]bool // nil and tenantsSet: any
-	tenantsSet                                   bool
-	localRewrite                                 bool
-
-	httpClient  *http.Client
-	header      http.Header
-	timeout     time.Duration
-	retries     int
-	maxDocument int64
-	insecure    bool
-
-	ttl          time.Duration
-	ttlSet       bool
-	noCache      bool
-	refreshAhead float64
-	maxStale     time.Duration
-	retention    time.Duration
-	limitEvery   time.Duration
-	limitBurst   int
-	keyCache     int
-
-	logger   *slog.Logger
-	observer func(Event)
-}
-
 type clientOption func(*clientConfig) error
 
 func (o clientOption) applyClient(c *clientConfig) error { return o(c) }
-
-// newClientConfig applies the options and returns every problem at once.
-func newClientConfig(opts []ClientOption) (*clientConfig, []error) {
-	c := &clientConfig{
-		header:       http.Header{},
-		timeout:      defaultTimeout,
-		retries:      defaultRetries,
-		maxDocument:  defaultMaxDocument,
-		ttl:          defaultTTL,
-		refreshAhead: defaultRefreshAhead,
-		maxStale:     defaultMaxStale,
-		limitEvery:   defaultLimitEvery,
-		limitBurst:   defaultLimitBurst,
-		keyCache:     defaultKeyCache,
-	}
-	var errs []error
-	for _, o := range opts {
-		if o == nil {
-			errs = append(errs, configError("NewClient", "an option is nil"))
-		} else if err := o.applyClient(c); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return c, append(errs, c.check()...)
-}
-
-// check judges what needs all options to be known.
-func (c *clientConfig) check() []error {
-	var errs []error
-	url := func(option, value string) {
-		if value == "" {
-			return
-		}
-		if _, err := fetch.CheckURL(value, c.insecure); err != nil {
-			errs = append(errs, configError(option, "%v", err))
-		}
-	}
-	url("WithIssuer", c.issuer)
-	url("WithJWKSURL", c.jwksURL)
-	url("WithDiscoveryURL", c.discoveryURL)
-	if !c.sourced {
-		errs = append(errs, configError("NewClient", "no source: want WithIssuer, WithJWKSURL, WithDiscoveryURL or WithKeySet"))
-	}
-	if c.noCache && c.ttlSet {
-		errs = append(errs, configError("WithoutCache", "contradicts WithTTL"))
-	}
-	switch {
-	case c.issuer == "" && c.tenantsSet && !c.discovers():
-		errs = append(errs, configError("WithTenants", "there is no issuer to fill in: say WithIssuer"))
-	case c.issuer == "":
-	case strings.Contains(c.issuer, "?") && c.discovers() && c.discoveryURL == "":
-		errs = append(errs, configError("WithIssuer", "%s has a query, so that nothing can be discovered under it", show.QuoteURL(c.issuer)))
-	case isTemplate(c.issuer) && !c.tenantsSet:
-		errs = append(errs, configError("WithIssuer", "%s stands for many tenants: name them with WithTenants(id, …), or allow any with WithTenants()", quote(c.issuer)))
-	case !isTemplate(c.issuer) && c.tenantsSet:
-		errs = append(errs, configError("WithTenants", "the issuer %s has no %s to fill in", quote(c.issuer), tenantPlaceholder))
-	}
-	return errs
-}
-
-// static says that there is nowhere to fetch from.
-func (c *clientConfig) static() bool {
-	return c.jwksURL == "" && !c.discovers()
-}
-
-// discovers says whether the key set's URL comes from a discovery document.
-func (c *clientConfig) discovers() bool {
-	return c.jwksURL == "" && (c.discoveryURL != "" || c.issuer != "")
-}
-
-// bindsIssuer says whether the keys will be bound to an issuer.
-func (c *clientConfig) bindsIssuer() bool {
-	return c.issuer != "" || c.discovers() && c.seed == nil // a seed comes before the document that names the issuer
-}
 
 // Where the keys come from: at least one of the first four.
 
