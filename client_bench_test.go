@@ -66,9 +66,9 @@ func TestFindingAKnownKeyAllocatesNothing(t *testing.T) {
 // BenchmarkKnownKey is what finding a key costs, alone and on all cores.
 func BenchmarkKnownKey(b *testing.B) {
 	ctx := context.Background()
-	for _, n := range []int{1, 1000} {
+	for _, n := range []int{1, 10, 100, 1000} { // the largest set that is accepted
 		c := clientOf(b, n)
-		const some = 64
+		const some = 1024
 		headers := make([]jwks.Header, some)
 		for i := range headers {
 			headers[i] = jwks.Header{Algorithm: "ES256", KeyID: fmt.Sprint("k-", i*n/some), Type: "JWT"}
@@ -131,6 +131,31 @@ func BenchmarkUnknownKey(b *testing.B) {
 			b.Fatal("found")
 		}
 		i++
+	}
+}
+
+// BenchmarkColdStart is what the first token of a service costs: a client and a
+// verifier are made, discovery and key set are fetched from an issuer in
+// memory, the token is verified.
+func BenchmarkColdStart(b *testing.B) {
+	issuer := jwkstest.New(b, jwkstest.WithAlgorithms("ES256"))
+	token := issuer.Sign(nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		c, err := jwks.NewClient(jwks.WithIssuer(issuer.URL()), jwks.WithHTTPClient(issuer.HTTPClient()))
+		if err != nil {
+			b.Fatal(err)
+		}
+		v, err := jwks.NewVerifier(c, jwks.WithoutAudienceCheck())
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := v.Verify(context.Background(), token); err != nil {
+			b.Fatal(err)
+		}
+		if err := c.Close(); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

@@ -9,9 +9,11 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"math/big"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -53,7 +55,8 @@ func benchmarked(tb testing.TB, s *signer, opts ...jwks.VerifierOption) (*jwks.V
 	return v, s.token(benchPayload)
 }
 
-// BenchmarkVerify shows each algorithm beside the bare crypto call.
+// BenchmarkVerify shows algorithms beside the bare crypto call; see
+// BenchmarkVerifyAlgorithms for all of them.
 func BenchmarkVerify(b *testing.B) {
 	for _, alg := range []string{"RS256", "ES256", "EdDSA"} {
 		s := newSigner(b, alg, "key-prod-000001")
@@ -89,6 +92,21 @@ func BenchmarkVerify(b *testing.B) {
 	}
 }
 
+// BenchmarkVerifyAlgorithms is Verify by algorithm.
+func BenchmarkVerifyAlgorithms(b *testing.B) {
+	for _, alg := range []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"} {
+		b.Run(alg, func(b *testing.B) {
+			v, token := benchmarked(b, newSigner(b, alg, "key-prod-000001"))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := v.Verify(context.Background(), token); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkVerifyOverBare takes turns with the bare crypto call, so that what
 // else the machine does hits both alike: how many times its cost a
 // verification is, and how much more.
@@ -118,6 +136,51 @@ func BenchmarkVerifyOverBare(b *testing.B) {
 			slices.Sort(overs)
 			b.ReportMetric(ratios[len(ratios)/2], "x-bare")
 			b.ReportMetric(overs[len(overs)/2], "ns-over")
+			b.ReportMetric(0, "ns/op") // of a turn: of no meaning
+		})
+	}
+}
+
+// BenchmarkVerifyTwoCores takes turns between one goroutine and two: how many
+// times as many tokens two verify, and how many times as many bare crypto calls
+// they make, which is what the machine has to give at that time.
+func BenchmarkVerifyTwoCores(b *testing.B) {
+	if runtime.GOMAXPROCS(0) < 2 {
+		b.Skip("needs two cores")
+	}
+	const turn = 128
+	for _, alg := range []string{"RS256", "ES256", "EdDSA"} {
+		b.Run(alg, func(b *testing.B) {
+			s := newSigner(b, alg, "key-prod-000001")
+			v, token := benchmarked(b, s)
+			bare := verifiedBare(s, token)
+			times := func(goroutines int, do func()) float64 {
+				var all sync.WaitGroup
+				began := time.Now()
+				for range goroutines {
+					all.Go(func() {
+						for range turn {
+							do()
+						}
+					})
+				}
+				all.Wait()
+				return float64(time.Since(began))
+			}
+			var ours, theirs []float64
+			for b.Loop() {
+				verify := func() {
+					if _, err := v.Verify(context.Background(), token); err != nil {
+						b.Error(err)
+					}
+				}
+				ours = append(ours, 2*times(1, verify)/times(2, verify))
+				theirs = append(theirs, 2*times(1, func() { bare() })/times(2, func() { bare() }))
+			}
+			slices.Sort(ours)
+			slices.Sort(theirs)
+			b.ReportMetric(ours[len(ours)/2], "x-one-core")
+			b.ReportMetric(theirs[len(theirs)/2], "x-one-core-bare")
 			b.ReportMetric(0, "ns/op") // of a turn: of no meaning
 		})
 	}
