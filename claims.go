@@ -128,18 +128,17 @@ func (c *claims) audience(v strictjson.Value) ([]string, bool) {
 
 // stringElements appends the elements of an array, which must all be strings.
 func stringElements(v strictjson.Value, to []string) ([]string, bool) {
-	n := 0
-	elements := v.Elements()
-	for elements.Next() {
-		n++
-	}
-	if n > cap(to) {
-		to = make([]string, 0, n)
-	}
-	for elements = v.Elements(); elements.Next(); {
+	for elements := v.Elements(); elements.Next(); {
 		s, err := elements.Value().Text()
 		if err != nil {
 			return nil, false
+		}
+		if len(to) == cap(to) {
+			more := 1
+			for rest := elements; rest.Next(); {
+				more++
+			}
+			to = append(make([]string, 0, len(to)+more), to...)
 		}
 		to = append(to, s)
 	}
