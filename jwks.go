@@ -14,7 +14,7 @@ import (
 	"iter"
 	"math/big"
 	"slices"
-	"sync/atomic"
+	"sync"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -32,9 +32,10 @@ const (
 // Key is a public key that may verify tokens. It is immutable and safe to
 // share. Only reading a key set makes one; the zero value is not usable.
 type Key struct {
-	alone    [1]*Key                          // the key as a list of one, so that finding it allocates nothing
-	public   atomic.Pointer[crypto.PublicKey] // a copy for callers, made when the first one asks
-	verifier crypto.PublicKey                 // what signatures are checked with; never leaves the package
+	alone    [1]*Key          // the key as a list of one, so that finding it allocates nothing
+	copied   sync.Once        // guards public
+	public   crypto.PublicKey // a copy for callers, made when the first one asks
+	verifier crypto.PublicKey // what signatures are checked with; never leaves the package
 	allows   algorithms
 	binding  *binding
 	parsed   *jwk.Key
@@ -69,12 +70,8 @@ func (k *Key) Issuer() string {
 // *mldsa.PublicKey. Callers of one Key share what is returned and must not
 // change it; changing it would not change what this package verifies with.
 func (k *Key) Public() crypto.PublicKey {
-	if shared := k.public.Load(); shared != nil {
-		return *shared
-	}
-	copied := clonePublic(k.verifier)
-	k.public.CompareAndSwap(nil, &copied)
-	return *k.public.Load()
+	k.copied.Do(func() { k.public = clonePublic(k.verifier) })
+	return k.public
 }
 
 // Thumbprint returns the JWK thumbprint with SHA-256, base64url (RFC 7638).
