@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -182,6 +183,37 @@ func TestReplacedKey(t *testing.T) {
 		_, err = v.Verify(t.Context(), old)
 		matches(t, err, jwks.ErrTokenInvalid, jwt.ErrTokenSignatureInvalid)
 	})
+	for name, algs := range map[string][2]string{
+		"of another type":  {"ES256", "EdDSA"},
+		"of another curve": {"ES384", "ES256"},
+		"of another alg":   {"RS256", "PS256"},
+	} {
+		bubble(t, "by one "+name+", it verifies its first token too, within the budget", func(t *testing.T) {
+			w := newWorld(t)
+			c := w.client()
+			v, err := jwks.NewVerifier(c, jwks.WithoutAudienceCheck())
+			if err != nil {
+				t.Fatal(err)
+			}
+			payload := `{"iss":"` + w.issuer.URL() + `","exp":9999999999}`
+			old, next := newSigner(t, algs[0], "k1"), newSigner(t, algs[1], "k1")
+			w.issuer.SetJWKSFault(jwkstest.Body([]byte(`{"keys":[` + withAlg(old) + `]}`)))
+			accepted(t, v, old.token(payload))
+			w.sent("")
+			w.issuer.SetJWKSFault(jwkstest.Body([]byte(`{"keys":[` + withAlg(next) + `]}`)))
+			time.Sleep(time.Second)
+			accepted(t, v, next.token(payload))
+			if n := len(w.sent("")); n != 1 {
+				t.Errorf("%d requests", n)
+			}
+			for range 1000 { // nor does the other alg cost more than a forged signature
+				refusedOnce(t, v, old.token(payload), jwks.ErrAlgorithmNotAllowed)
+			}
+			if n := len(w.sent("")); n > 5 {
+				t.Errorf("%d requests for tokens under another alg", n)
+			}
+		})
+	}
 	bubble(t, "with a retention too", func(t *testing.T) {
 		w := newWorld(t)
 		c := w.client(jwks.WithRetention(time.Hour))
@@ -256,4 +288,9 @@ func TestReplacedKey(t *testing.T) {
 			t.Errorf("after %v: %v", took, err)
 		}
 	})
+}
+
+// withAlg is a signer's JWK that says its "alg".
+func withAlg(s *signer) string {
+	return strings.TrimSuffix(s.jwk(), "}") + `,"alg":"` + s.alg + `"}`
 }

@@ -147,11 +147,13 @@ func (t *openedToken) readHeader(text string) error {
 		X5t:       read("x5t", x5t),
 		X5tS256:   read("x5t#S256", x5tS256),
 	}
-	if odd != "" {
+	switch {
+	case odd != "":
 		return malformed("header: " + odd + " is not a string")
-	}
-	if t.header.Algorithm == "" {
+	case alg.Kind() != strictjson.String:
 		return malformed("header: alg is missing")
+	case t.header.Algorithm == "":
+		return invalid("malformed: header: alg is empty", jwt.ErrTokenMalformed, ErrAlgorithmNotAllowed)
 	}
 	t.alg = algorithmNamed(t.header.Algorithm)
 	return nil

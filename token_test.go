@@ -1,6 +1,7 @@
 package jwks_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -134,7 +135,10 @@ func TestHeader(t *testing.T) {
 		"crit in a broken document": `{"alg":"ES256","crit":["exp"]`,
 	} {
 		t.Run("malformed/"+name, func(t *testing.T) {
-			refused(t, v, s.sign(header, payload), jwks.ErrTokenInvalid, jwt.ErrTokenMalformed)
+			err := refused(t, v, s.sign(header, payload), jwks.ErrTokenInvalid, jwt.ErrTokenMalformed)
+			if got, want := errors.Is(err, jwks.ErrAlgorithmNotAllowed), name == "an empty alg"; got != want {
+				t.Errorf("%v matches ErrAlgorithmNotAllowed: %t, want %t", err, got, want)
+			}
 		})
 	}
 

@@ -106,11 +106,13 @@ func (v *Verifier) verify(ctx context.Context, token string, buffer *[]byte) (*T
 		}
 	}
 	keys, err := v.source.SigningKeys(ctx, opened.header, issuer)
-	if err != nil {
-		return nil, classified(err)
+	var key *Key
+	if err == nil {
+		key, err = opened.signer(keys)
+	} else {
+		err = classified(err)
 	}
-	key, err := opened.signer(keys)
-	if v.again != nil && errors.Is(err, jwt.ErrTokenSignatureInvalid) {
+	if err != nil && v.again != nil && mayBeReplaced(err) {
 		others := v.again.recheck(ctx, opened.header, issuer, keys, began)
 		if changed, none := opened.signer(others); none == nil {
 			key, err = changed, nil
@@ -137,6 +139,12 @@ func (v *Verifier) verify(ctx context.Context, token string, buffer *[]byte) (*T
 		v.cache.Add(t.raw, t)
 	}
 	return t, nil
+}
+
+// mayBeReplaced says that a key was there and did not verify the token, so that
+// it is worth asking whether the issuer has another one under its name by now.
+func mayBeReplaced(err error) bool {
+	return errors.Is(err, jwt.ErrTokenSignatureInvalid) || errors.Is(err, ErrAlgorithmNotAllowed)
 }
 
 // verifyAgain is for a token that verified before: what its text says is

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/seed-22400188/jwks/internal/jwk"
 )
 
 // edSigner signs with a fresh Ed25519 key under a kid.
@@ -83,6 +85,7 @@ func TestRecheck(t *testing.T) {
 	b := newBinding("https://issuer.example", nil)
 	old, current, foreign := newEdSigner(t, "k1", b), newEdSigner(t, "k1", b), newEdSigner(t, "k1", newBinding("https://other.example", nil))
 	token := current.token(boundPayload)
+	other := &Key{parsed: new(jwk.Key), allows: algorithms(0).with(algES256)}
 	for _, test := range []struct {
 		name         string
 		keys, others []*Key
@@ -95,6 +98,8 @@ func TestRecheck(t *testing.T) {
 		{"another key is no help", []*Key{old.key}, []*Key{old.key, nil}, jwt.ErrTokenSignatureInvalid, 1},
 		{"only nil is there", []*Key{old.key}, []*Key{nil}, jwt.ErrTokenSignatureInvalid, 1},
 		{"no key", nil, []*Key{current.key}, ErrKeyNotFound, 0}, // the source has said so itself
+		{"a key of another type was replaced", []*Key{other}, []*Key{current.key}, nil, 1},
+		{"a key of another type is no help", []*Key{other}, []*Key{other}, ErrAlgorithmNotAllowed, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			source := &fakeSource{keys: test.keys, others: test.others}

@@ -131,14 +131,14 @@ func TestIdentityNotDecidedIsUnavailable(t *testing.T) {
 		{"nothing", response(200, ""), -1},
 		{"an array", response(200, `[{"user_uuid":"`+alice+`"}]`), -1},
 		{"something behind it", response(200, identity(`"user_uuid":"`+alice+`"`)+"{}"), -1},
-		{"too long", response(200, identity(`"user_uuid":"`+alice+`","x":"`+strings.Repeat("x", 1<<20)+`"`)), 0},
+		{"too long", response(200, identity(`"user_uuid":"`+alice+`","x":"`+strings.Repeat("x", 1<<20)+`"`)), 200},
 		{"no content", response(204, ""), 204},
 		{"401", response(401, `{}`), 401},
 		{"403", response(403, `{}`), 403},
 		{"404", response(404, `{}`), 404},
 		{"500", response(500, `{}`), 500},
 		{"a redirect on the host", redirect("/elsewhere"), 302},
-		{"a redirect to a login page", redirect("https://idp.example/login"), 0},
+		{"a redirect to a login page", redirect("https://idp.example/login"), 302},
 	} {
 		before := len(a.requests())
 		a.answer = func(*http.Request) *http.Response { return test.answer }

@@ -19,10 +19,11 @@ type Extractor func(r *http.Request) (string, error)
 // allows. It is an [Extractor], the default one, and serves frameworks without
 // net/http middleware. The error matches one of:
 //
-//   - [ErrNoToken]: no Authorization header, an empty one, or another scheme;
+//   - [ErrNoToken]: no Authorization header, an empty one, another scheme, or a
+//     token without a scheme;
 //   - [ErrMalformed]: several Authorization headers, Bearer without a token,
 //     a comma list, anything after the token, a tab in place of the space, or
-//     a value without a scheme.
+//     a value that does not begin with the name of a scheme.
 //
 // It never shows the value.
 func BearerToken(r *http.Request) (string, error) {
@@ -58,7 +59,7 @@ func FromHeader(name string) Extractor {
 			return "", nil
 		}
 		value := trim(values[0])
-		if scheme, _, ok := strings.Cut(value, " "); ok && strings.EqualFold(scheme, "Bearer") {
+		if scheme, _, _ := strings.Cut(value, " "); strings.EqualFold(scheme, "Bearer") {
 			return bearer(value)
 		}
 		return lone(value, name)

@@ -95,6 +95,8 @@ func TestFromHeaderReadsOneToken(t *testing.T) {
 		{"two headers, one empty", []string{"", "a.b.c"}, "", jwkshttp.ErrMalformed},
 		{"a list", []string{"a.b.c, a.b.c"}, "", jwkshttp.ErrMalformed},
 		{"another scheme", []string{"Basic abc"}, "", jwkshttp.ErrMalformed},
+		{"Bearer without a token", []string{"Bearer "}, "", jwkshttp.ErrMalformed},
+		{"bearer and nothing else", []string{"bearer"}, "", jwkshttp.ErrMalformed},
 		{"two words", []string{"a.b.c d"}, "", jwkshttp.ErrMalformed},
 		{"two tokens behind Bearer", []string{"Bearer a.b.c d"}, "", jwkshttp.ErrMalformed},
 		{"a tab inside", []string{"a.b.\tc"}, "", jwkshttp.ErrMalformed},

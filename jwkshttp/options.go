@@ -77,7 +77,7 @@ func AllowAnonymous() Option {
 // that a mux would redirect. The path is the one that the middleware sees, so
 // it has no prefix that [http.StripPrefix] took off before, and a pattern with
 // a host believes the Host header. Default: none. A pattern that http.ServeMux
-// refuses panics, as do two that conflict.
+// refuses panics, as do two that conflict; the same one twice is fine.
 func SkipPaths(patterns ...string) Option {
 	return option(func(c *config) error { c.skip = append(c.skip, patterns...); return nil })
 }

@@ -45,7 +45,11 @@ func (f *Fetcher) attempt(ctx context.Context, client *http.Client, u *url.URL, 
 	req, conditional := f.newRequest(attempt, u, r)
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, f.broken(ctx, attempt, err, start, began)
+		fail := f.broken(ctx, attempt, err, start, began)
+		if resp != nil { // a redirect that is not followed
+			fail.err.StatusCode = resp.StatusCode
+		}
+		return nil, fail
 	}
 	// Closed without draining: what we did not want to read may have no end.
 	defer resp.Body.Close()
@@ -57,11 +61,13 @@ func (f *Fetcher) attempt(ctx context.Context, client *http.Client, u *url.URL, 
 		return nil, refusedBy(resp)
 	}
 	body, err := readBody(attempt, resp, f.cfg.MaxSize)
-	switch {
-	case errors.Is(err, errTooLong):
-		return nil, final(fmt.Errorf("the document is longer than the limit of %d bytes", f.cfg.MaxSize))
-	case err != nil:
-		return nil, f.broken(ctx, attempt, err, start, began)
+	if err != nil {
+		fail := f.broken(ctx, attempt, err, start, began)
+		if errors.Is(err, errTooLong) {
+			fail = final(fmt.Errorf("the document is longer than the limit of %d bytes", f.cfg.MaxSize))
+		}
+		fail.err.StatusCode = resp.StatusCode
+		return nil, fail
 	}
 	return &Response{Body: body, Header: resp.Header}, nil
 }

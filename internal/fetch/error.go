@@ -22,7 +22,7 @@ import (
 // error of the context package: see [Fetcher.Get].
 type Error struct {
 	URL        string        // the URL asked for, without user info, query and fragment
-	StatusCode int           // of an answer that was neither 200 nor an expected 304, else 0
+	StatusCode int           // of the answer, 0 when none came
 	RetryAfter time.Duration // what that answer asked for, else 0; nothing caps it but RFC 9111's 2^31 s
 	Err        error         // the cause
 }
