@@ -11,7 +11,10 @@ import (
 // a bare [ErrKeyNotFound], which says that the source answered.
 type KeySource interface {
 	// SigningKeys returns the candidates for a token with header h whose
-	// unverified "iss" is issuer, best first. At most four are tried.
+	// unverified "iss" is issuer, best first. At most four are tried. To tell
+	// the issuer the payload has to be scanned before the signature is checked,
+	// and one that is not a JSON object is refused then; a Client and a KeySet,
+	// which do not need it, are spared that.
 	SigningKeys(ctx context.Context, h Header, issuer string) ([]*Key, error)
 }
 
@@ -23,8 +26,8 @@ type (
 	// issuerIgnorer answers alike whatever the issuer.
 	issuerIgnorer interface{ ignoresIssuer() }
 
-	// rechecker looks again after no candidate verified the signature: the
-	// issuer may have replaced a key under its kid. It returns nil unless
+	// rechecker looks again after no candidate verified the signature, or none
+	// allowed the algorithm: the issuer may have replaced a key under its kid. It returns nil unless
 	// other keys than the tried ones are there now. since is when the
 	// verification began: what was fetched later is not fetched again.
 	rechecker interface {
