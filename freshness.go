@@ -147,7 +147,6 @@ const (
 	refuse                           // not there: the source has answered
 	throttle                         // not there, and the budget to ask again is spent
 	giveUp                           // the source cannot be asked now
-	giveUpRefresh                    // the same, and refresh in the background
 )
 
 // state says how far the set has aged.
@@ -168,10 +167,10 @@ func (f *freshness) decide(now moment, q question) action {
 			return answerAndRefresh
 		case q.found:
 			return answer
-		case q.remembered:
-			return refuse
 		case noWait:
 			return giveUp
+		case q.remembered:
+			return refuse
 		case !q.budget:
 			return throttle
 		default:
@@ -190,12 +189,10 @@ func (f *freshness) decide(now moment, q question) action {
 			return answerStale
 		case q.found:
 			return answerStaleRefresh
-		case !failing, inTime && !noWait:
-			return await
-		case f.flying || noWait:
+		case noWait, f.flying && f.stumbled && !inTime:
 			return giveUp
-		default:
-			return giveUpRefresh
+		default: // the next attempt may bring what was published meanwhile
+			return await
 		}
 
 	default: // empty, or past the end of stale

@@ -70,9 +70,9 @@ func TestDecisions(t *testing.T) {
 		{"expired, and its first attempt has failed", stumbled(flying(plain(), ageing)), old, answer, await},
 		{"expired, a backoff runs", failed(plain(), old, time.Minute), old, answerStale, giveUp},
 		{"expired, a backoff runs and the operator refreshes", flying(failed(plain(), old, time.Minute), old), old, answerStale, giveUp},
-		{"expired, the backoff is over", failed(plain(), old, time.Second), old + time.Second, answerStaleRefresh, giveUpRefresh},
-		{"expired, the next attempt under way", flying(failed(plain(), old, time.Second), old+time.Second), old + time.Second, answerStale, giveUp},
-		{"expired, an attempt before expiry has failed", failed(plain(), ageing, time.Second), 15 * time.Minute, answerStaleRefresh, giveUpRefresh},
+		{"expired, the backoff is over", failed(plain(), old, time.Second), old + time.Second, answerStaleRefresh, await},
+		{"expired, the next attempt under way", flying(failed(plain(), old, time.Second), old+time.Second), old + time.Second, answerStale, await},
+		{"expired, an attempt before expiry has failed", failed(plain(), ageing, time.Second), 15 * time.Minute, answerStaleRefresh, await},
 		{"expired, no attempt for a TTL since one failed", failed(plain(), old, time.Second), old + 15*time.Minute, awaitOrStale, await},
 
 		{"past the end of stale", plain(), older, await, await},
@@ -104,7 +104,7 @@ func TestDecisions(t *testing.T) {
 		{"fresh, out of budget: not even a refresh under way is waited for", flying(plain(), young), young, broke, throttle},
 		{"fresh, out of budget, a backoff runs: the source could not be asked", failed(plain(), young, time.Minute), young, broke, giveUp},
 		{"fresh, remembered as missing: the source has answered", plain(), young, known, refuse},
-		{"fresh, remembered as missing, a backoff runs: it has answered before", failed(plain(), young, time.Minute), young, known, refuse},
+		{"fresh, remembered as missing, a backoff runs: the source could not be asked again", failed(plain(), young, time.Minute), young, known, giveUp},
 		{"expired: the budget is for fresh sets", plain(), old, broke, await},
 		{"expired: so is the memory", plain(), old, known, await},
 		{"empty: so is the budget", none, young, broke, await},
@@ -336,7 +336,7 @@ func TestBackoff(t *testing.T) {
 }
 
 func (a action) String() string {
-	names := []string{"answer", "answerAndRefresh", "answerStale", "answerStaleRefresh", "await", "awaitOrStale", "refuse", "throttle", "giveUp", "giveUpRefresh"}
+	names := []string{"answer", "answerAndRefresh", "answerStale", "answerStaleRefresh", "await", "awaitOrStale", "refuse", "throttle", "giveUp"}
 	if int(a) < len(names) {
 		return names[a]
 	}

@@ -53,7 +53,7 @@ func (c *Client) find(ctx context.Context, w *wanted) (*snapshot, []*Key, error)
 			err := c.absentLocked(s, w, v, now, spend)
 			c.unlock()
 			return nil, nil, err
-		case giveUp, giveUpRefresh:
+		case giveUp:
 			err := c.unavailableLocked(w, now)
 			c.unlock()
 			return nil, nil, err
@@ -112,7 +112,7 @@ func (c *Client) askLocked(w *wanted, found bool, spend cause, failed bool, now 
 		c.servedStaleLocked()
 	}
 	switch act {
-	case answerAndRefresh, answerStaleRefresh, giveUpRefresh:
+	case answerAndRefresh, answerStaleRefresh:
 		c.startLocked(causeAge, now)
 	}
 	c.hushLocked(now)

@@ -234,7 +234,8 @@ func WithMaxStale(d time.Duration) ClientOption {
 // WithRetention keeps trusting a key that left the set for d, counted from the
 // first set without it. Default 0. For issuers whose replicas disagree
 // (Entra). It ends at once when the kid comes back with another key or as an
-// entry that is not usable.
+// entry that is not usable. Keys without a kid, and one of several under a kid,
+// are not kept.
 func WithRetention(d time.Duration) ClientOption {
 	return notNegativeDuration("WithRetention", d, func(c *clientConfig) { c.retention = d })
 }
