@@ -3,6 +3,7 @@ package jwks
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -249,8 +250,8 @@ func (s *Issuers) KeyfuncCtx(ctx context.Context) jwt.Keyfunc {
 }
 
 // Ready loads the keys of every listed issuer, side by side, and returns what
-// went wrong, joined; nil once all have a usable set. Each error is
-// [ErrUnavailable].
+// went wrong in one error, which matches [ErrUnavailable] and whatever the
+// error of each issuer does; nil once all have a usable set.
 func (s *Issuers) Ready(ctx context.Context) error {
 	if s.life.Err() != nil {
 		return s.closedError()
@@ -264,7 +265,20 @@ func (s *Issuers) Ready(ctx context.Context) error {
 		})
 	}
 	_ = g.Wait() // each error has its place in errs
-	return errors.Join(errs...)
+	var failed problems
+	for _, err := range errs {
+		if err != nil {
+			failed.add(bare(err), err)
+		}
+	}
+	if failed.texts == nil {
+		return nil
+	}
+	shown := failed.texts[:min(len(failed.texts), maxListed)]
+	if more := len(failed.texts) - len(shown); more > 0 {
+		shown = append(shown[:maxListed:maxListed], "and "+strconv.Itoa(more)+" more")
+	}
+	return unavailable(strings.Join(shown, "; "), failed.reasons...)
 }
 
 // Run keeps the keys of every listed issuer warm, as [Client.Run] does for

@@ -184,9 +184,12 @@ func TestIssuersReady(t *testing.T) {
 		if took := time.Since(began); took != time.Second {
 			t.Errorf("it took %v, want 1s", took)
 		}
-		errs := err.(interface{ Unwrap() []error }).Unwrap()
+		errs := err.(interface{ Unwrap() []error }).Unwrap()[1:] // the class comes first
 		if len(errs) != 51 {
 			t.Errorf("%d errors, want one for each issuer that fails", len(errs))
+		}
+		if text := err.Error(); strings.Contains(text, "\n") || !strings.HasSuffix(text, "; and 47 more") || !strings.HasPrefix(text, "jwks: keys unavailable: ") {
+			t.Errorf("not one line for the log: %q", text)
 		}
 		late := 0
 		for _, err := range errs {
