@@ -1,12 +1,5 @@
 package jwks
 
-import (
-	"crypto"
-	"crypto/rsa"
-
-	"github.com/golang-jwt/jwt/v5"
-)
-
 // algorithm is one JWS signature algorithm that this package verifies. EdDSA
 // and Ed25519 are two names of one (RFC 9864 section 2.2).
 type algorithm uint8
@@ -79,42 +72,4 @@ func algorithmSet(names []string) algorithms {
 		}
 	}
 	return s
-}
-
-// signingMethods are golang-jwt's, in instances of our own: its registered
-// ones are variables that any package of the program may replace, and its
-// PS256, PS384 and PS512 verify any salt length where RFC 7518 section 3.5
-// wants the hash's. Read only.
-var signingMethods = [...]jwt.SigningMethod{
-	algRS256:   &jwt.SigningMethodRSA{Name: "RS256", Hash: crypto.SHA256},
-	algRS384:   &jwt.SigningMethodRSA{Name: "RS384", Hash: crypto.SHA384},
-	algRS512:   &jwt.SigningMethodRSA{Name: "RS512", Hash: crypto.SHA512},
-	algPS256:   strictPSS("PS256", crypto.SHA256),
-	algPS384:   strictPSS("PS384", crypto.SHA384),
-	algPS512:   strictPSS("PS512", crypto.SHA512),
-	algES256:   &jwt.SigningMethodECDSA{Name: "ES256", Hash: crypto.SHA256, KeySize: 32, CurveBits: 256},
-	algES384:   &jwt.SigningMethodECDSA{Name: "ES384", Hash: crypto.SHA384, KeySize: 48, CurveBits: 384},
-	algES512:   &jwt.SigningMethodECDSA{Name: "ES512", Hash: crypto.SHA512, KeySize: 66, CurveBits: 521},
-	algEdDSA:   &jwt.SigningMethodEd25519{},
-	algMLDSA44: mldsaMethod("ML-DSA-44"),
-	algMLDSA65: mldsaMethod("ML-DSA-65"),
-	algMLDSA87: mldsaMethod("ML-DSA-87"),
-}
-
-func strictPSS(name string, hash crypto.Hash) jwt.SigningMethod {
-	salt := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: hash}
-	return &jwt.SigningMethodRSAPSS{
-		SigningMethodRSA: &jwt.SigningMethodRSA{Name: name, Hash: hash},
-		Options:          salt,
-		VerifyOptions:    salt,
-	}
-}
-
-// verifySignature checks a JWS signature. The key must allow the algorithm:
-// its type and curve, and the "alg" of its JWK where there is one.
-func (k *Key) verifySignature(a algorithm, signingInput string, signature []byte) bool {
-	if !k.allows.has(a) || a == algUnknown {
-		return false
-	}
-	return signingMethods[a].Verify(signingInput, signature, k.verifier) == nil
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/sha256"
+	"encoding/asn1"
 	"encoding/base64"
 	"math/big"
 	"runtime"
@@ -40,8 +41,11 @@ func verifiedBare(s *signer, token string) func() bool {
 	case *rsa.PublicKey:
 		return func() bool { return rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], sig) == nil }
 	case *ecdsa.PublicKey:
-		r, s := new(big.Int).SetBytes(sig[:len(sig)/2]), new(big.Int).SetBytes(sig[len(sig)/2:])
-		return func() bool { return ecdsa.Verify(key, digest[:], r, s) }
+		der, err := asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(sig[:len(sig)/2]), new(big.Int).SetBytes(sig[len(sig)/2:])})
+		if err != nil {
+			panic(err)
+		}
+		return func() bool { return ecdsa.VerifyASN1(key, digest[:], der) }
 	case ed25519.PublicKey:
 		message := []byte(signed)
 		return func() bool { return ed25519.Verify(key, message, sig) }
