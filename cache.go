@@ -1,6 +1,7 @@
 package jwks
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -38,6 +39,7 @@ type wanted struct {
 	any      bool // the first key with the kid, whatever its algorithm
 	set      bool // no key: the set will do
 	document bool // with set: it must have come with a discovery document
+	again    bool // a key is there, but did not verify the token: see recheck
 }
 
 // choose finds what is wanted. A nil snapshot has nothing.
@@ -142,6 +144,8 @@ type absenceKey struct{ kind, name string }
 
 func (w *wanted) absenceKey() absenceKey {
 	switch h := &w.header; {
+	case w.again:
+		return absenceKey{"alg of key", h.Algorithm + " " + cmp.Or(h.KeyID, h.X5tS256, h.X5t)}
 	case h.KeyID != "":
 		return absenceKey{"kid", h.KeyID}
 	case h.X5tS256 != "":

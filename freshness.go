@@ -132,6 +132,7 @@ type question struct {
 	remembered bool // a fresh set was asked for the same lately and did not have it
 	budget     bool // a refresh for an unknown key may be afforded
 	failed     bool // the lookup has waited for a refresh, and that failed
+	again      bool // a key is there, and only another one under its name would help
 }
 
 // action is what the policy decides.
@@ -189,7 +190,7 @@ func (f *freshness) decide(now moment, q question) action {
 			return answerStale
 		case q.found:
 			return answerStaleRefresh
-		case noWait, f.flying && f.stumbled && !inTime:
+		case noWait, f.flying && f.stumbled && !inTime, q.again && failing && !inTime:
 			return giveUp
 		default: // the next attempt may bring what was published meanwhile
 			return await

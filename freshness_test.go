@@ -21,6 +21,7 @@ var (
 	miss   = question{budget: true}
 	broke  = question{}
 	known  = question{remembered: true, budget: true}
+	doubt  = question{again: true, budget: true}
 	hitAlt = question{found: true, budget: true, failed: true} // has waited for a refresh that failed
 	missed = question{budget: true, failed: true}
 )
@@ -113,6 +114,11 @@ func TestDecisions(t *testing.T) {
 		{"expired, waited in vain: the stale set", plain(), old, hitAlt, answerStale},
 		{"expired, waited in vain for a missing key", plain(), old, missed, giveUp},
 		{"past the end of stale, waited in vain", plain(), older, hitAlt, giveUp},
+		{"fresh, only another key under the name would help", plain(), young, doubt, await},
+		{"expired, the same", plain(), old, doubt, await},
+		{"expired while a refresh still runs, the same", flying(plain(), ageing), old, doubt, await},
+		{"expired, attempts fail: the key at hand decides", failed(plain(), old, time.Second), old + time.Second, doubt, giveUp},
+		{"expired, the next attempt under way, the same", flying(failed(plain(), old, time.Second), old+time.Second), old + time.Second, doubt, giveUp},
 	}
 	for _, tt := range more {
 		t.Run(tt.rule, func(t *testing.T) {

@@ -99,7 +99,7 @@ func (c *Client) find(ctx context.Context, w *wanted) (*snapshot, []*Key, error)
 // the lookup's own: refreshing in the background, counting and announcing.
 // spend is the budget that a refresh for a missing key would draw on.
 func (c *Client) askLocked(w *wanted, found bool, spend cause, failed bool, now moment) action {
-	q := question{found: found, failed: failed}
+	q := question{found: found, failed: failed, again: w.again}
 	if s := c.current.Load(); s != nil && !found {
 		q.remembered = c.cfg.static() || c.memory.absentFrom(w, s.set, now)
 		q.budget = c.budget(spend).available(now)
@@ -173,7 +173,7 @@ func (c *Client) recheck(ctx context.Context, h Header, _ string, tried []*Key, 
 		return nil
 	}
 	defer c.leave()
-	w := &wanted{header: h}
+	w := &wanted{header: h, again: true}
 	asked := since.Sub(c.epoch)
 	for waited := false; ; waited = true {
 		gone := ctx.Err()
@@ -183,8 +183,11 @@ func (c *Client) recheck(ctx context.Context, h Header, _ string, tried []*Key, 
 		// A set that was asked for since is the last word. One that was asked
 		// for at the same tick of the clock is only if it was for this call.
 		if s == nil || c.cfg.noCache || s.began > asked || waited && s.began == asked {
+			keys, v := s.choose(w, now)
+			if s != nil && v == wrongAlg { // asked for under another algorithm again and again, it shall cost one fetch
+				c.memory.remember(w, s.set, now)
+			}
 			c.mu.Unlock()
-			keys, _ := s.choose(w, now)
 			if slices.ContainsFunc(keys, func(k *Key) bool { return !contains(tried, k) }) {
 				return keys
 			}

@@ -8,7 +8,9 @@ import (
 // KeySource supplies the keys that may have signed a token. [*Client],
 // [*Issuers] and [*KeySet] implement it, and users may. An error that matches
 // neither [ErrTokenInvalid] nor [ErrUnavailable] counts as the latter, except
-// a bare [ErrKeyNotFound], which says that the source answered.
+// a bare [ErrKeyNotFound], which says that the source answered. A type that
+// embeds one of them is a source of its own: what the issuer is must be decided
+// at [NewVerifier], and its answer is the last word.
 type KeySource interface {
 	// SigningKeys returns the candidates for a token with header h whose
 	// unverified "iss" is issuer, best first. At most four are tried. To tell
@@ -18,7 +20,17 @@ type KeySource interface {
 	SigningKeys(ctx context.Context, h Header, issuer string) ([]*Key, error)
 }
 
-// Three things that a source of this package tells a verifier besides.
+// own returns what a source of this package tells besides. A user's type that
+// embeds one has its methods too, but answers for itself.
+func own[T any](source KeySource) (t T, ok bool) {
+	switch source.(type) {
+	case *Client, *Issuers, *KeySet:
+		t, ok = source.(T)
+	}
+	return t, ok
+}
+
+// Three things that a source of this package tells a verifier besides; see own.
 type (
 	// issuerBinder knows the issuers of its keys: they are bound to them.
 	issuerBinder interface{ bindsIssuer() bool }

@@ -13,6 +13,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/seed-22400188/jwks"
+	"github.com/seed-22400188/jwks/jwkstest"
 )
 
 // changingSource is a key source whose keys change, and that counts.
@@ -154,6 +155,29 @@ func TestTokenCacheAsksOnceForAKeyThatLeft(t *testing.T) {
 	if source.calls != 1 { // a second question may cost a second fetch
 		t.Errorf("the source was asked %d times", source.calls)
 	}
+}
+
+// TestTokenCacheForgetsATokenWhoseKeyChangedItsAlg: the set at hand may be older
+// than the issuer's, as for any token.
+func TestTokenCacheForgetsATokenWhoseKeyChangedItsAlg(t *testing.T) {
+	bubble(t, "there and back", func(t *testing.T) {
+		w := newWorld(t)
+		c := w.client()
+		v, err := jwks.NewVerifier(c, jwks.WithoutAudienceCheck(), jwks.WithTokenCache(8))
+		wantNoError(t, err)
+		publish := func(s *signer) { w.issuer.SetJWKSFault(jwkstest.Body([]byte(`{"keys":[` + withAlg(s) + `]}`))) }
+		a, b := newSigner(t, "ES256", "k1"), newSigner(t, "EdDSA", "k1")
+		text := a.token(`{"iss":"` + w.issuer.URL() + `","exp":9999999999}`)
+		publish(a)
+		accepted(t, v, text)
+		publish(b)
+		time.Sleep(time.Second)
+		_, err = c.Refresh(t.Context())
+		wantNoError(t, err)
+		publish(a)
+		time.Sleep(time.Second)
+		accepted(t, v, text)
+	})
 }
 
 // TestTokenCacheOnlyTheFirstCandidatesCount: what a full verification would not

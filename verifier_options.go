@@ -75,7 +75,7 @@ func (c *verifierConfig) check(source KeySource) []error {
 	case !c.audienceSet && !c.noAudience:
 		errs = append(errs, configError("NewVerifier", "the audience is not decided: name this service with WithAudience, or accept tokens meant for others with WithoutAudienceCheck"))
 	}
-	binder, ok := source.(issuerBinder)
+	binder, ok := own[issuerBinder](source)
 	switch {
 	case c.issuersSet && c.noIssuer:
 		errs = append(errs, configError("WithoutIssuerCheck", "contradicts WithExpectedIssuer"))

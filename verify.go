@@ -41,8 +41,8 @@ func NewVerifier(source KeySource, opts ...VerifierOption) (*Verifier, error) {
 		return nil, err
 	}
 	v := &Verifier{source: source, policy: newPolicy(c), memo: newHeaderMemo()}
-	_, v.ignoresIss = source.(issuerIgnorer)
-	v.again, _ = source.(rechecker)
+	_, v.ignoresIss = own[issuerIgnorer](source)
+	v.again, _ = own[rechecker](source)
 	if c.cacheSize > 0 {
 		if v.cache, err = lru.New[string, *Token](c.cacheSize); err != nil {
 			return nil, configError("WithTokenCache", "%v", err)
@@ -158,7 +158,8 @@ func (v *Verifier) verifyAgain(ctx context.Context, t *Token) (*Token, error) {
 	keys, err := v.source.SigningKeys(ctx, t.header, issuer)
 	if err != nil {
 		err = classified(err)
-	} else {
+	}
+	if err == nil || mayBeReplaced(err) {
 		key := sameKey(keys, t.key)
 		if key == nil {
 			v.cache.Remove(t.raw)

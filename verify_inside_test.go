@@ -61,19 +61,20 @@ func (s *fakeSource) SigningKeys(context.Context, Header, string) ([]*Key, error
 	s.asked = time.Now()
 	return s.keys, nil
 }
-func (s *fakeSource) bindsIssuer() bool { return true }
 func (s *fakeSource) recheck(_ context.Context, h Header, issuer string, tried []*Key, since time.Time) []*Key {
 	s.rechecks++
 	s.header, s.issuer, s.tried, s.since = h, issuer, tried, since
 	return s.others
 }
 
-func verifierOf(t *testing.T, source KeySource, opts ...VerifierOption) *Verifier {
+// verifierOf makes a verifier of issuers, for which the source stands in.
+func verifierOf(t *testing.T, source *fakeSource, opts ...VerifierOption) *Verifier {
 	t.Helper()
-	v, err := NewVerifier(source, append([]VerifierOption{WithoutAudienceCheck(), WithoutExpiry()}, opts...)...)
+	v, err := NewVerifier(new(Issuers), append([]VerifierOption{WithoutAudienceCheck(), WithoutExpiry()}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
+	v.source, v.again = source, source
 	return v
 }
 
