@@ -13,10 +13,9 @@ import (
 // at [NewVerifier], and its answer is the last word.
 type KeySource interface {
 	// SigningKeys returns the candidates for a token with header h whose
-	// unverified "iss" is issuer, best first. At most four are tried. To tell
-	// the issuer the payload has to be scanned before the signature is checked,
-	// and one that is not a JSON object is refused then; a Client and a KeySet,
-	// which do not need it, are spared that.
+	// unverified "iss" is issuer, best first. At most four are tried. issuer is
+	// "" where the payload has none or cannot be read; what is wrong with it is
+	// told after the signature. Issuers, which need it, are not asked then.
 	SigningKeys(ctx context.Context, h Header, issuer string) ([]*Key, error)
 }
 

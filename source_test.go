@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
+
 	"github.com/seed-22400188/jwks"
 )
 
@@ -52,6 +54,24 @@ func TestASourceThatEmbedsOneOfOursAnswersForItself(t *testing.T) {
 		accepted(t, v, w.issuer.Sign(nil))
 		if told != w.issuer.URL() {
 			t.Errorf("told %q", told)
+		}
+	})
+	t.Run("what is wrong with a payload is told after the signature", func(t *testing.T) {
+		s, attacker := newSigner(t, "ES256", "k1"), newSigner(t, "ES256", "k1")
+		set := keySetOf(t, s)
+		asked := 0
+		v := bareVerifier(t, sourceFunc(func(ctx context.Context, h jwks.Header, issuer string) ([]*jwks.Key, error) {
+			if asked++; issuer != "" {
+				t.Errorf("told %q", issuer)
+			}
+			return set.SigningKeys(ctx, h, issuer)
+		}), jwks.WithoutIssuerCheck(), jwks.WithoutAudienceCheck())
+		for _, payload := range []string{"foo", `{"exp":1,"exp":2}`, `{"iss":1}`, `{"iss":"https://issuer.example"`} {
+			refused(t, v, attacker.token(payload), jwt.ErrTokenSignatureInvalid)
+			refused(t, v, s.token(payload), jwt.ErrTokenMalformed)
+		}
+		if asked != 16 {
+			t.Errorf("asked %d times", asked)
 		}
 	})
 	bubble(t, "its issuer must be decided, for it may have other keys", func(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 type Verifier struct {
 	source     KeySource
 	ignoresIss bool      // the source answers alike whatever the issuer
+	needsIss   bool      // the source can do nothing without an issuer
 	again      rechecker // nil: the source cannot look again
 	policy     policy
 	memo       *headerMemo
@@ -42,6 +43,7 @@ func NewVerifier(source KeySource, opts ...VerifierOption) (*Verifier, error) {
 	}
 	v := &Verifier{source: source, policy: newPolicy(c), memo: newHeaderMemo()}
 	_, v.ignoresIss = own[issuerIgnorer](source)
+	_, v.needsIss = source.(*Issuers)
 	v.again, _ = own[rechecker](source)
 	if c.cacheSize > 0 {
 		if v.cache, err = lru.New[string, *Token](c.cacheSize); err != nil {
@@ -102,7 +104,10 @@ func (v *Verifier) verify(ctx context.Context, token string, buffer *[]byte) (*T
 	if !v.ignoresIss {
 		var err error
 		if issuer, _, err = opened.unverifiedIssuer(); err != nil {
-			return nil, err
+			if v.needsIss {
+				return nil, err
+			}
+			issuer = "" // what is wrong with the claims comes after the signature
 		}
 	}
 	keys, err := v.source.SigningKeys(ctx, opened.header, issuer)
