@@ -221,14 +221,17 @@ func TestAWrongModelIsNoticed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := situations()[c.situation]
-			model, real := &issuer{conduct: s.conduct}, &issuer{conduct: s.conduct}
 			wrong := s.fleet
 			c.change(&wrong.policy)
-			simulate(wrong, model, 1)
-			s.fleet.clients(t, real, false)
-			if len(differences(s.fleet, model, real)) == 0 {
-				t.Error("passes for what clients do")
+			for range 5 { // what real clients draw may for once look like the wrong model
+				model, real := &issuer{conduct: s.conduct}, &issuer{conduct: s.conduct}
+				simulate(wrong, model, 1)
+				s.fleet.clients(t, real, false)
+				if len(differences(s.fleet, model, real)) > 0 {
+					return
+				}
 			}
+			t.Error("passes for what clients do")
 		})
 	}
 }
