@@ -38,9 +38,10 @@ type (
 	issuerIgnorer interface{ ignoresIssuer() }
 
 	// rechecker looks again after no candidate verified the signature, or none
-	// allowed the algorithm: the issuer may have replaced a key under its kid. It returns nil unless
-	// other keys than the tried ones are there now. since is when the
-	// verification began: what was fetched later is not fetched again.
+	// allowed the algorithm: the issuer may have replaced a key under its kid.
+	// It returns nil unless other keys than the tried ones are there now. since
+	// is when the verification began: what was fetched later is not fetched
+	// again.
 	rechecker interface {
 		recheck(ctx context.Context, h Header, issuer string, tried []*Key, since time.Time) []*Key
 	}

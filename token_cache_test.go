@@ -157,6 +157,24 @@ func TestTokenCacheAsksOnceForAKeyThatLeft(t *testing.T) {
 	}
 }
 
+// TestTokenCacheTakesNoKeysBesideAnError: a refusal counts, whatever a user's
+// source returns beside it.
+func TestTokenCacheTakesNoKeysBesideAnError(t *testing.T) {
+	s := newSigner(t, "ES256", "k1")
+	set := keySetOf(t, s)
+	var refusal error
+	v := newVerifier(t, sourceFunc(func(ctx context.Context, h jwks.Header, issuer string) ([]*jwks.Key, error) {
+		keys, _ := set.SigningKeys(ctx, h, issuer)
+		return keys, refusal
+	}), jwks.WithTokenCache(8))
+	text := s.token(payloadWith(nil))
+	accepted(t, v, text)
+	refusal = jwks.ErrAlgorithmNotAllowed
+	if _, err := v.Verify(context.Background(), text); !errors.Is(err, refusal) {
+		t.Errorf("got %v, want %v", err, refusal)
+	}
+}
+
 // TestTokenCacheForgetsATokenWhoseKeyChangedItsAlg: the set at hand may be older
 // than the issuer's, as for any token.
 func TestTokenCacheForgetsATokenWhoseKeyChangedItsAlg(t *testing.T) {

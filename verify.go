@@ -162,7 +162,7 @@ func (v *Verifier) verifyAgain(ctx context.Context, t *Token) (*Token, error) {
 	}
 	keys, err := v.source.SigningKeys(ctx, t.header, issuer)
 	if err != nil {
-		err = classified(err)
+		keys, err = nil, classified(err) // whatever came with the error
 	}
 	if err == nil || mayBeReplaced(err) {
 		key := sameKey(keys, t.key)
