@@ -1,6 +1,6 @@
-// Package show makes foreign text fit for an error or a log line: on one line,
-// quoted where it could be misread, cut to 64 bytes, and without what may be
-// secret in a URL.
+// Package show writes the values that stand in an error or a log line. Foreign
+// text is kept on one line, quoted where it could be misread, cut to 64 bytes,
+// and shown without the parts of a URL that may be secret.
 package show
 
 import (
@@ -77,8 +77,9 @@ func CutURL(raw string) string {
 func Odd(r rune) bool { return r == ' ' || r == '\\' || !unicode.IsPrint(r) }
 
 // WholeURL returns raw as it may be shown: without user info and fragment,
-// and with "?…" in place of a query, which may hold a secret. Of a text that
-// is no URL, and might be one with a password in it, little is left. It is not cut.
+// and with "?…" in place of a query, which may hold a secret. Little is left of
+// a text that is not a URL but might be one with a password in it. The result
+// is not cut.
 func WholeURL(raw string) string {
 	u, err := url.Parse(raw)
 	switch {

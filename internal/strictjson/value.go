@@ -73,6 +73,18 @@ func (v Value) Text() (string, error) {
 	return text, nil
 }
 
+// OptionalText reads a member that may be absent: the string, or "" for null
+// and for the zero Value. It reports false for a value of another kind, and for
+// a string that Text refuses.
+func (v Value) OptionalText() (string, bool) {
+	switch v.Kind() {
+	case Absent, Null:
+		return "", true
+	}
+	s, err := v.Text()
+	return s, err == nil
+}
+
 // unescape decodes the inside of a string that skipString has accepted. With
 // a problem, the index is where the escape sequence begins.
 func unescape(s string) (text string, at int, p problem) {

@@ -124,3 +124,27 @@ func TestElements(t *testing.T) {
 	none := Value{}.Elements()
 	wantError(t, none.Err(), "not a JSON array at byte 0")
 }
+
+func TestOptionalText(t *testing.T) {
+	for _, c := range []struct {
+		raw, want string
+		ok        bool
+	}{
+		{`"a"`, "a", true},
+		{`"\u0061"`, "a", true},
+		{`""`, "", true},
+		{`null`, "", true},
+		{`"\ud800"`, "", false},
+		{`1`, "", false},
+		{`false`, "", false},
+		{`["a"]`, "", false},
+		{`{}`, "", false},
+	} {
+		if got, ok := valueOf(t, c.raw).OptionalText(); got != c.want || ok != c.ok {
+			t.Errorf("%s: %q, %v", c.raw, got, ok)
+		}
+	}
+	if got, ok := (Value{}).OptionalText(); got != "" || !ok {
+		t.Errorf("absent: %q, %v", got, ok)
+	}
+}
