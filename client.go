@@ -114,10 +114,7 @@ func (c *Client) ignoresIssuer() {}
 // boundIssuer is the issuer that the keys are bound to, "" while that is not
 // known or none.
 func (c *Client) boundIssuer() string {
-	if c.pinned == nil {
-		return ""
-	}
-	return c.pinned.issuer
+	return c.pinned.Issuer()
 }
 
 // bindingFor is what the keys of a fetch are bound to.

@@ -7,9 +7,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed-22400188/jwks/internal/fault"
 )
 
-func TestReasonsWithAFixedClassMatchIt(t *testing.T) {
+func TestReasons_MatchTheirClass(t *testing.T) {
 	for reason, class := range map[error]error{
 		ErrIssuerNotTrusted:    ErrTokenInvalid,
 		ErrAlgorithmNotAllowed: ErrTokenInvalid,
@@ -45,7 +47,7 @@ func classOf(t *testing.T, err error) error {
 	return nil
 }
 
-func TestErrorsOfOthersGetOneClass(t *testing.T) {
+func TestClassified_LeavesOneClass(t *testing.T) {
 	plain := errors.New("the database is down")
 	tests := []struct {
 		rule        string
@@ -55,8 +57,8 @@ func TestErrorsOfOthersGetOneClass(t *testing.T) {
 		{"a plain error could not be decided", plain, ErrUnavailable, plain},
 		{"a bare ErrKeyNotFound is an answer", ErrKeyNotFound, ErrTokenInvalid, ErrKeyNotFound},
 		{"a bare reason has its class", ErrIssuerNotTrusted, ErrTokenInvalid, ErrIssuerNotTrusted},
-		{"an error with a class keeps it", invalid("no", ErrKeyNotFound), ErrTokenInvalid, ErrKeyNotFound},
-		{"ErrKeyNotFound of the other class too", unavailable("no", ErrKeyNotFound), ErrUnavailable, ErrKeyNotFound},
+		{"an error with a class keeps it", fault.Invalid("no", ErrKeyNotFound), ErrTokenInvalid, ErrKeyNotFound},
+		{"ErrKeyNotFound of the other class too", fault.Unavailable("no", ErrKeyNotFound), ErrUnavailable, ErrKeyNotFound},
 		{"two classes at once: it could not be decided", errors.Join(ErrTokenTooLarge, ErrClosed), ErrUnavailable, nil},
 		{"a context that ended", fmt.Errorf("asking: %w", context.Canceled), ErrUnavailable, context.Canceled},
 	}
@@ -76,7 +78,7 @@ func TestErrorsOfOthersGetOneClass(t *testing.T) {
 	}
 }
 
-func TestFetchErrorSaysWhereWhyAndWhen(t *testing.T) {
+func TestFetchError_SaysWhereWhyAndWhen(t *testing.T) {
 	cause := errors.New("jwks: connection refused")
 	tests := []struct {
 		err  FetchError
@@ -85,14 +87,14 @@ func TestFetchErrorSaysWhereWhyAndWhen(t *testing.T) {
 		{FetchError{URL: "https://issuer.example/keys", StatusCode: 503}, "jwks: fetching https://issuer.example/keys: status 503, want 200"},
 		{FetchError{URL: "https://issuer.example/keys?token=SECRET", Err: cause}, "jwks: fetching https://issuer.example/keys?…: connection refused"},
 		{FetchError{URL: "https://issuer.example/keys", Err: cause, RetryAfter: 90 * time.Second}, "jwks: fetching https://issuer.example/keys: connection refused; next attempt in 1m30s"},
-		{FetchError{URL: "https://issuer.example/a\nb", Err: unavailable("no set", ErrInvalidKeySet)}, `jwks: fetching "https://issuer.example/a\nb": no set`},
+		{FetchError{URL: "https://issuer.example/a\nb", Err: fault.Unavailable("no set", ErrInvalidKeySet)}, `jwks: fetching "https://issuer.example/a\nb": no set`},
 	}
 	for _, tt := range tests {
 		if got := tt.err.Error(); got != tt.want {
 			t.Errorf("got  %s\nwant %s", got, tt.want)
 		}
 		if classOf(t, &tt.err) != ErrUnavailable {
-			t.Errorf("%v is no ErrUnavailable", &tt.err)
+			t.Errorf("%v does not match ErrUnavailable", &tt.err)
 		}
 		if tt.err.Err != nil && !errors.Is(&tt.err, tt.err.Err) {
 			t.Errorf("%v hides its cause", &tt.err)

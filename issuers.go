@@ -12,6 +12,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/fetch"
 	"github.com/seed-22400188/jwks/internal/publicnet"
 )
@@ -137,7 +138,7 @@ func (s *Issuers) templateFor(issuer string) *Client {
 			continue
 		}
 		c := s.templates[strings.ReplaceAll(issuer, tenant, tenantPlaceholder)]
-		if c != nil && c.pinned.allows(tenant) {
+		if c != nil && c.pinned.Allows(tenant) {
 			return c
 		}
 	}
@@ -265,20 +266,20 @@ func (s *Issuers) Ready(ctx context.Context) error {
 		})
 	}
 	_ = g.Wait() // each error has its place in errs
-	var failed problems
+	var failed fault.Problems
 	for _, err := range errs {
 		if err != nil {
-			failed.add(bare(err), err)
+			failed.Add(bare(err), err)
 		}
 	}
-	if failed.texts == nil {
+	if failed.Texts == nil {
 		return nil
 	}
-	shown := failed.texts[:min(len(failed.texts), maxListed)]
-	if more := len(failed.texts) - len(shown); more > 0 {
+	shown := failed.Texts[:min(len(failed.Texts), maxListed)]
+	if more := len(failed.Texts) - len(shown); more > 0 {
 		shown = append(shown[:maxListed:maxListed], "and "+strconv.Itoa(more)+" more")
 	}
-	return unavailable(strings.Join(shown, "; "), failed.reasons...)
+	return unavailable(strings.Join(shown, "; "), failed.Reasons...)
 }
 
 // Run keeps the keys of every listed issuer warm, as [Client.Run] does for

@@ -2,23 +2,17 @@ package jwks
 
 import (
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
-	"math/big"
 	"slices"
-	"sync"
 
-	"github.com/go-jose/go-jose/v4"
-
+	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/jwk"
+	"github.com/seed-22400188/jwks/internal/jws"
+	"github.com/seed-22400188/jwks/internal/show"
 	"github.com/seed-22400188/jwks/internal/strictjson"
 )
 
@@ -28,67 +22,6 @@ const (
 	maxCandidates = 4    // keys tried for one token
 	maxKeyID      = 256  // bytes of a kid; a longer one matches no key
 )
-
-// Key is a public key that may verify tokens. It is immutable and safe to
-// share. Only reading a key set makes one; the zero value is not usable.
-type Key struct {
-	alone    [1]*Key          // the key as a list of one, so that finding it allocates nothing
-	copied   sync.Once        // guards public
-	public   crypto.PublicKey // a copy for callers, made when the first one asks
-	verifier crypto.PublicKey // what signatures are checked with; never leaves the package
-	allows   algorithms
-	binding  *binding
-	parsed   *jwk.Key
-	digest   [32]byte // SHA-256 of the entry's text: a refresh keeps a key whose entry did not change
-}
-
-// ID returns the "kid" (RFC 7517 section 4.5), "" when the JWK has none.
-func (k *Key) ID() string { return k.parsed.ID }
-
-// Type returns the "kty" (RFC 7517 section 4.1): RSA, EC, OKP or AKP.
-func (k *Key) Type() string { return k.parsed.Type }
-
-// Use returns the "use" as published (RFC 7517 section 4.2): "sig" or "".
-func (k *Key) Use() string { return k.parsed.Use }
-
-// Algorithms returns the JWS algorithms that this key may verify: its declared
-// "alg" (RFC 7517 section 4.4), else those that its type and curve allow. An
-// Ed25519 key lists both of its names, EdDSA and Ed25519 (RFC 9864).
-func (k *Key) Algorithms() []string { return append([]string(nil), k.parsed.Algorithms...) }
-
-// Issuer returns the issuer that this key is bound to, "" when it is bound to
-// none. A bound key never verifies a token of another issuer.
-func (k *Key) Issuer() string {
-	if k.binding == nil {
-		return ""
-	}
-	return k.binding.issuer
-}
-
-// Public returns the key as crypto/x509 would: *rsa.PublicKey,
-// *ecdsa.PublicKey, ed25519.PublicKey, and on Go 1.27 and later
-// *mldsa.PublicKey. Callers of one Key share what is returned and must not
-// change it; changing it would not change what this package verifies with.
-func (k *Key) Public() crypto.PublicKey {
-	k.copied.Do(func() { k.public = clonePublic(k.verifier) })
-	return k.public
-}
-
-// Thumbprint returns the JWK thumbprint with SHA-256, base64url (RFC 7638).
-// It is computed at each call.
-func (k *Key) Thumbprint() string {
-	j := jose.JSONWebKey{Key: k.verifier}
-	sum, err := j.Thumbprint(crypto.SHA256)
-	if err != nil { // go-jose knows every type that reading a key lets through
-		return ""
-	}
-	return base64.RawURLEncoding.EncodeToString(sum)
-}
-
-// JWK returns a copy of the key in go-jose's type, without certificates.
-func (k *Key) JWK() jose.JSONWebKey {
-	return jose.JSONWebKey{Key: clonePublic(k.verifier), KeyID: k.parsed.ID, Algorithm: k.parsed.Alg, Use: k.parsed.Use}
-}
 
 // SkippedKey is an entry of "keys" that is not used, and why. One such entry
 // never costs the others (RFC 7517 section 5).
@@ -135,7 +68,7 @@ func readKeySet(document []byte, b *binding, previous *KeySet) (*KeySet, error) 
 	var text []byte
 	for index := 0; entries.Next(); index++ {
 		if index == maxKeys {
-			return nil, unavailable(fmt.Sprintf("the key set has more than %d entries", maxKeys), ErrInvalidKeySet)
+			return nil, fault.Unavailable(fmt.Sprintf("the key set has more than %d entries", maxKeys), ErrInvalidKeySet)
 		}
 		entry := entries.Value()
 		text = append(text[:0], entry.Raw()...)
@@ -154,10 +87,10 @@ func readKeySet(document []byte, b *binding, previous *KeySet) (*KeySet, error) 
 		set.add(index, key)
 	}
 	if err := entries.Err(); err != nil {
-		return nil, unavailable("the document is no JWK Set: "+err.Error(), ErrInvalidKeySet)
+		return nil, fault.Unavailable("the document is not a JWK Set: "+err.Error(), ErrInvalidKeySet)
 	}
 	if len(set.keys) == 0 {
-		return nil, unavailable("no usable signing key in the set: "+summary(set.skipped), ErrInvalidKeySet)
+		return nil, fault.Unavailable("no usable signing key in the set: "+summary(set.skipped), ErrInvalidKeySet)
 	}
 	return set, nil
 }
@@ -183,11 +116,11 @@ func keyEntries(document string) (strictjson.Elements, error) {
 	case found > 1:
 		problem = `it has several members "keys"`
 	case keys.Kind() != strictjson.Array:
-		problem = `its member "keys" is no array`
+		problem = `its member "keys" is not an array`
 	default:
 		return keys.Elements(), nil
 	}
-	return strictjson.Elements{}, unavailable("the document is no JWK Set: "+problem, ErrInvalidKeySet)
+	return strictjson.Elements{}, fault.Unavailable("the document is not a JWK Set: "+problem, ErrInvalidKeySet)
 }
 
 // summary says in one line why no entry was usable.
@@ -196,23 +129,6 @@ func summary(skipped []SkippedKey) string {
 		return `"keys" is empty`
 	}
 	return fmt.Sprintf("%d skipped, the first because: %v", len(skipped), skipped[0].Err)
-}
-
-// newKey binds a parsed key. It fails for a key that names another issuer.
-func newKey(parsed *jwk.Key, b *binding, digest [32]byte) (*Key, error) {
-	own, err := b.forKey(parsed.Issuer)
-	if err != nil {
-		return nil, err
-	}
-	k := &Key{
-		parsed:   parsed,
-		verifier: parsed.Public,
-		allows:   algorithmSet(parsed.Algorithms),
-		binding:  own,
-		digest:   digest,
-	}
-	k.alone[0] = k
-	return k, nil
 }
 
 // add takes a key in. A second entry with the kid, the key and the "alg" of an
@@ -224,7 +140,7 @@ func (s *KeySet) add(index int, key *Key) {
 			return
 		}
 	}
-	s.append(key)
+	s.insert(key)
 }
 
 // fewKeys are looked through one by one: an index of them would cost a service
@@ -244,27 +160,33 @@ func (s *KeySet) withID(kid string) []*Key {
 	return nil
 }
 
-// append keeps the keys in order, with an index once they are many or share a
-// kid.
-func (s *KeySet) append(key *Key) {
-	fresh := []*Key{key}
-	if s.byID == nil && (len(s.keys) == fewKeys || s.withID(key.ID()) != nil) {
+// insert keeps the keys in order, and in an index once there are many or two
+// share a kid.
+func (s *KeySet) insert(key *Key) {
+	switch {
+	case s.byID != nil:
+		s.index(key)
+	case len(s.keys) == fewKeys || s.withID(key.ID()) != nil:
 		s.byID = make(map[string][]*Key)
-		fresh = append(s.keys[:len(s.keys):len(s.keys)], key)
-	}
-	if s.byID != nil {
-		for _, k := range fresh {
-			if same := s.byID[k.ID()]; same != nil {
-				s.byID[k.ID()] = append(same[:len(same):len(same)], k)
-			} else {
-				s.byID[k.ID()] = k.alone[:]
-			}
+		for _, k := range s.keys {
+			s.index(k)
 		}
+		s.index(key)
 	}
 	s.keys = append(s.keys, key)
 }
 
-// byDigest finds keys by the text of their entries; nil-safe.
+// index enters a key into the index. Keys that share a kid get a slice of their
+// own each time: callers may hold the one that was there.
+func (s *KeySet) index(key *Key) {
+	if same := s.byID[key.ID()]; same != nil {
+		s.byID[key.ID()] = append(same[:len(same):len(same)], key)
+	} else {
+		s.byID[key.ID()] = key.alone[:]
+	}
+}
+
+// byDigest finds keys by the digest of their entries. s may be nil.
 func (s *KeySet) byDigest() map[[32]byte]*Key {
 	if s == nil {
 		return nil
@@ -274,12 +196,6 @@ func (s *KeySet) byDigest() map[[32]byte]*Key {
 		m[k.digest] = k
 	}
 	return m
-}
-
-// sameAs says whether two keys are the same material for the same algorithms
-// and issuer.
-func (k *Key) sameAs(other *Key) bool {
-	return k == other || k.parsed.Alg == other.parsed.Alg && k.Issuer() == other.Issuer() && jwk.Equal(k.verifier, other.verifier)
 }
 
 // bound returns the set with its keys bound to b, for a seed. Keys that name
@@ -335,25 +251,6 @@ func (s *KeySet) MarshalJSON() ([]byte, error) {
 	return json.Marshal(document)
 }
 
-func (k *Key) marshal() (json.RawMessage, error) {
-	entry, err := k.JWK().MarshalJSON()
-	if err != nil {
-		return nil, fmt.Errorf("jwks: key %s: %w", quote(k.ID()), err)
-	}
-	for _, more := range [][2]string{{"x5t", k.parsed.X5t}, {"x5t#S256", k.parsed.X5tS256}, {"issuer", k.parsed.Issuer}} {
-		if more[1] == "" {
-			continue
-		}
-		value, err := json.Marshal(more[1])
-		if err != nil {
-			return nil, fmt.Errorf("jwks: key %s: %w", quote(k.ID()), err)
-		}
-		entry = append(entry[:len(entry)-1], `,"`+more[0]+`":`...)
-		entry = append(append(entry, value...), '}')
-	}
-	return entry, nil
-}
-
 // SigningKeys returns the keys of the set that may have signed a token with
 // header h, at most four, best first: those with its kid, else those with its
 // x5t#S256, else those with its x5t, else, where it names none, the only key
@@ -367,22 +264,120 @@ func (s *KeySet) SigningKeys(_ context.Context, h Header, _ string) ([]*Key, err
 	if verdict == chosen {
 		return keys, nil
 	}
-	return nil, invalid(verdict.describe(h)+" in the key set ("+count(s.Len(), "key")+")", verdict.reason())
+	return nil, fault.Invalid(verdict.describe(h)+" in the key set ("+show.Count(s.Len(), "key")+")", verdict.reason())
 }
 
 // ignoresIssuer marks a source whose answer does not depend on the token's
 // issuer: a verifier need not read it before the signature is checked.
 func (s *KeySet) ignoresIssuer() {}
 
-// clonePublic copies a public key.
-func clonePublic(key crypto.PublicKey) crypto.PublicKey {
-	switch k := key.(type) {
-	case *rsa.PublicKey:
-		return &rsa.PublicKey{N: new(big.Int).Set(k.N), E: k.E}
-	case *ecdsa.PublicKey:
-		return &ecdsa.PublicKey{Curve: k.Curve, X: new(big.Int).Set(k.X), Y: new(big.Int).Set(k.Y)}
-	case ed25519.PublicKey:
-		return slices.Clone(k)
+// verdict is how the choice of keys for a token ended.
+type verdict uint8
+
+const (
+	chosen    verdict = iota
+	missing           // nothing fits: a refresh may help
+	ambiguous         // the token names no key and several fit: a refresh does not help
+	wrongAlg          // the key is there, and its "alg" is another
+)
+
+// choose picks the keys of the set for a header; see [KeySet.SigningKeys] for
+// the order. Without an algorithm every key counts.
+func (s *KeySet) choose(h *Header) ([]*Key, verdict) {
+	a := jws.Named(h.Algorithm)
+	if h.KeyID != "" {
+		return allowing(s.withID(h.KeyID), a, h.Algorithm)
 	}
-	return key // *mldsa.PublicKey cannot be changed from outside
+	if h.X5tS256 != "" || h.X5t != "" {
+		return allowing(s.byThumbprint(h), a, h.Algorithm)
+	}
+	var only *Key
+	for _, k := range s.keys {
+		if h.Algorithm == "" || k.allows.Has(a) {
+			if only != nil {
+				return nil, ambiguous
+			}
+			only = k
+		}
+	}
+	if only == nil {
+		return nil, missing
+	}
+	return only.alone[:], chosen
+}
+
+// byThumbprint finds keys by the certificate thumbprints that a token names
+// (RFC 7515 sections 4.1.7 and 4.1.8): SHA-256 before SHA-1. They are compared
+// as published; Auth0 publishes the hex form in base64url.
+func (s *KeySet) byThumbprint(h *Header) []*Key {
+	var found []*Key
+	for _, k := range s.keys {
+		switch fits := h.X5tS256 != "" && k.parsed.X5tS256 == h.X5tS256 || h.X5tS256 == "" && k.parsed.X5t == h.X5t; {
+		case !fits:
+		case found == nil:
+			found = k.alone[:] // without an allocation
+		default:
+			found = append(found[:len(found):len(found)], k)
+		}
+	}
+	return found
+}
+
+// allowing keeps the keys that allow the algorithm, without copying where all
+// do.
+func allowing(keys []*Key, a jws.Algorithm, name string) ([]*Key, verdict) {
+	if len(keys) == 0 {
+		return nil, missing
+	}
+	if len(keys) == 1 {
+		if name == "" || keys[0].allows.Has(a) {
+			return keys, chosen
+		}
+		return nil, wrongAlg
+	}
+	var fit []*Key
+	for _, k := range keys {
+		if len(fit) < maxCandidates && (name == "" || k.allows.Has(a)) {
+			fit = append(fit, k)
+		}
+	}
+	if len(fit) == 0 {
+		return nil, wrongAlg
+	}
+	return fit, chosen
+}
+
+// reason is the sentinel of a verdict.
+func (v verdict) reason() error {
+	if v == wrongAlg {
+		return ErrAlgorithmNotAllowed
+	}
+	return ErrKeyNotFound
+}
+
+// describe begins an error text: what was asked for and did not come.
+func (v verdict) describe(h Header) string {
+	switch {
+	case v == wrongAlg:
+		return naming(h) + " does not allow alg " + show.Quote(h.Algorithm)
+	case v == ambiguous:
+		return "the token names no key and several allow alg " + show.Quote(h.Algorithm)
+	case h.KeyID == "" && h.X5tS256 == "" && h.X5t == "":
+		return "no key for alg " + show.Quote(h.Algorithm)
+	default:
+		return naming(h) + " not found"
+	}
+}
+
+// naming is how a header names its key.
+func naming(h Header) string {
+	switch {
+	case h.KeyID != "":
+		return "key " + show.Quote(h.KeyID)
+	case h.X5tS256 != "":
+		return "key with x5t#S256 " + show.Quote(h.X5tS256)
+	case h.X5t != "":
+		return "key with x5t " + show.Quote(h.X5t)
+	}
+	return "key"
 }

@@ -2,13 +2,19 @@ package jwks
 
 import (
 	"context"
+	"slices"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/seed-22400188/jwks/internal/compact"
+	"github.com/seed-22400188/jwks/internal/fault"
+	"github.com/seed-22400188/jwks/internal/jws"
+	"github.com/seed-22400188/jwks/internal/show"
 )
 
 // keyForToken finds the key that a token names.
 func keyForToken(ctx context.Context, source KeySource, token string) (*Key, error) {
-	t, err := openToken(stripBearer(token), defaultMaxTokenSize)
+	t, err := compact.Open(compact.StripBearer(token), compact.DefaultMaxSize)
 	if err != nil {
 		return nil, err
 	}
@@ -17,7 +23,7 @@ func keyForToken(ctx context.Context, source KeySource, token string) (*Key, err
 		return nil, err
 	}
 	for _, k := range keys[1:] {
-		if k.verifySignature(t.alg, t.signed, t.signature) {
+		if k.verifies(t.Algorithm, t.Signed, t.Signature) {
 			return k, nil
 		}
 	}
@@ -26,15 +32,15 @@ func keyForToken(ctx context.Context, source KeySource, token string) (*Key, err
 
 // keysFor finds the candidates for a token that was opened, and compares the
 // token's issuer with the one that they are bound to.
-func keysFor(ctx context.Context, source KeySource, t *openedToken) ([]*Key, error) {
-	if t.alg == algUnknown {
-		return nil, invalid("alg "+quote(t.header.Algorithm)+" is no public key signature algorithm that this package verifies", ErrAlgorithmNotAllowed)
+func keysFor(ctx context.Context, source KeySource, t *compact.Token) ([]*Key, error) {
+	if t.Algorithm == jws.Unknown {
+		return nil, unknownAlgorithm(t.Header.Algorithm)
 	}
-	iss, tid, err := t.unverifiedIssuer()
+	iss, tid, err := t.UnverifiedIssuer()
 	if err != nil {
 		return nil, err
 	}
-	keys, err := source.SigningKeys(ctx, t.header, iss)
+	keys, err := source.SigningKeys(ctx, Header(t.Header), iss)
 	if err != nil {
 		return nil, err
 	}
@@ -43,40 +49,34 @@ func keysFor(ctx context.Context, source KeySource, t *openedToken) ([]*Key, err
 
 // boundTo keeps the keys that may verify a token of this issuer.
 func boundTo(keys []*Key, iss, tid string) ([]*Key, error) {
-	for i, k := range keys {
-		if k.binding.accepts(iss, tid) {
-			continue
-		}
-		fit := append([]*Key(nil), keys[:i]...)
-		for _, k := range keys[i:] {
-			if k.binding.accepts(iss, tid) {
-				fit = append(fit, k)
-			}
-		}
-		if len(fit) == 0 {
-			return nil, k.binding.check(iss, tid)
-		}
-		return fit, nil
+	other := func(k *Key) bool { return !k.binding.Accepts(iss, tid) }
+	first := slices.IndexFunc(keys, other)
+	if first < 0 {
+		return keys, nil
 	}
-	return keys, nil
+	fit := slices.DeleteFunc(slices.Clone(keys), other) // keys is shared
+	if len(fit) == 0 {
+		return nil, keys[first].binding.Check(iss, tid)
+	}
+	return fit, nil
 }
 
 // keysForParsed is the keyfunc for golang-jwt: what to verify a token with that
 // it has parsed. golang-jwt leaves the text in t.Raw, and we read it again by
-// our own rules; a token that was put together by hand has none.
+// our own rules. A token that was put together by hand has none.
 func keysForParsed(ctx context.Context, source KeySource, t *jwt.Token) (any, error) {
 	if t == nil || t.Method == nil {
-		return nil, malformed("golang-jwt found no signing method for it")
+		return nil, fault.Malformed("golang-jwt found no signing method for it")
 	}
 	var keys []*Key
 	var err error
 	if t.Raw != "" {
-		var opened openedToken
-		if opened, err = openToken(t.Raw, defaultMaxTokenSize); err != nil {
+		var opened compact.Token
+		if opened, err = compact.Open(t.Raw, compact.DefaultMaxSize); err != nil {
 			return nil, err
 		}
-		if algorithmNamed(t.Method.Alg()) != opened.alg {
-			return nil, invalid("alg is "+quote(opened.header.Algorithm)+", and golang-jwt verifies "+quote(t.Method.Alg()), ErrAlgorithmNotAllowed)
+		if jws.Named(t.Method.Alg()) != opened.Algorithm {
+			return nil, fault.Invalid("alg is "+show.Quote(opened.Header.Algorithm)+", and golang-jwt verifies "+show.Quote(t.Method.Alg()), ErrAlgorithmNotAllowed)
 		}
 		keys, err = keysFor(ctx, source, &opened)
 	} else {
@@ -95,12 +95,12 @@ func keysForParsed(ctx context.Context, source KeySource, t *jwt.Token) (any, er
 	return set, nil
 }
 
-// keysForUnread is for a token without its text: what golang-jwt made of the
-// header and the claims has to do.
+// keysForUnread is for a token without its text: it goes by what golang-jwt's
+// types hold of the header and the claims.
 func keysForUnread(ctx context.Context, source KeySource, t *jwt.Token) ([]*Key, error) {
 	for _, name := range []string{"crit", "b64"} {
 		if _, there := t.Header[name]; there {
-			return nil, invalid("the header has "+quote(name)+", and no extension is supported", ErrUnsupportedCritical)
+			return nil, compact.UnsupportedCritical(name)
 		}
 	}
 	h := Header{Algorithm: t.Method.Alg()}
@@ -108,18 +108,18 @@ func keysForUnread(ctx context.Context, source KeySource, t *jwt.Token) ([]*Key,
 		value, there := t.Header[name]
 		text, isText := value.(string)
 		if there && value != nil && !isText {
-			return nil, malformed("header: " + name + " is not a string")
+			return nil, fault.Malformed("header: " + name + " is not a string")
 		}
 		*to = text
 	}
-	if algorithmNamed(h.Algorithm) == algUnknown {
-		return nil, invalid("alg "+quote(h.Algorithm)+" is no public key signature algorithm that this package verifies", ErrAlgorithmNotAllowed)
+	if jws.Named(h.Algorithm) == jws.Unknown {
+		return nil, unknownAlgorithm(h.Algorithm)
 	}
 	var iss, tid string
 	if t.Claims != nil {
 		var err error
 		if iss, err = t.Claims.GetIssuer(); err != nil {
-			return nil, malformedClaim("iss is not a string")
+			return nil, fault.MalformedClaim("iss is not a string")
 		}
 		if claims, ok := t.Claims.(jwt.MapClaims); ok {
 			tid, _ = claims["tid"].(string)
@@ -130,4 +130,10 @@ func keysForUnread(ctx context.Context, source KeySource, t *jwt.Token) ([]*Key,
 		return nil, err
 	}
 	return boundTo(keys, iss, tid)
+}
+
+// unknownAlgorithm refuses an "alg" that is not a public key signature, such as
+// "none" and HS256, or not one that this package verifies.
+func unknownAlgorithm(alg string) error {
+	return fault.Invalid("alg "+show.Quote(alg)+" is not allowed, want a signature algorithm for public keys, such as RS256", ErrAlgorithmNotAllowed)
 }

@@ -2,8 +2,11 @@ package jwks
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed-22400188/jwks/internal/compact"
 )
 
 // BenchmarkPath shows what Verify does besides looking up a key and checking a
@@ -20,13 +23,13 @@ func BenchmarkPath(b *testing.B) {
 		`"realm_access":{"roles":["offline_access","uma_authorization","default-roles-production","orders-reader"]}}`
 	token := unpadded(`{"alg":"RS256","typ":"JWT","kid":"key-prod-000001"}`) + "." + unpadded(payload) + "." + unpadded(string(make([]byte, 256)))
 	var buffer []byte
-	var opened openedToken
-	if err := opened.open(token, defaultMaxTokenSize, &buffer, nil); err != nil {
+	var opened compact.Token
+	if err := opened.Open(token, compact.DefaultMaxSize, &buffer, nil); err != nil {
 		b.Fatal(err)
 	}
-	v.memo.remember(&opened)
-	verified := &Token{header: opened.header, key: new(Key)}
-	if err := verified.claims.read(opened.payloadText(), nil); err != nil {
+	v.headers.Add(&opened)
+	verified := &Token{header: Header(opened.Header), key: new(Key)}
+	if err := verified.claims.Read(opened.Payload(), nil); err != nil {
 		b.Fatal(err)
 	}
 	for _, part := range []struct {
@@ -34,18 +37,18 @@ func BenchmarkPath(b *testing.B) {
 		do   func() error
 	}{
 		{"open, an unknown header", func() error {
-			var o openedToken
-			return o.open(token, defaultMaxTokenSize, &buffer, nil)
+			var o compact.Token
+			return o.Open(token, compact.DefaultMaxSize, &buffer, nil)
 		}},
 		{"open", func() error {
-			var o openedToken
-			return o.open(token, defaultMaxTokenSize, &buffer, v.memo)
+			var o compact.Token
+			return o.Open(token, compact.DefaultMaxSize, &buffer, v.headers)
 		}},
 		{"claims", func() error {
-			t := &Token{raw: token, header: opened.header}
-			return t.claims.read(string(opened.payload), nil)
+			t := &Token{raw: token, header: Header(opened.Header)}
+			return t.claims.Read(strings.Clone(opened.Payload()), nil)
 		}},
-		{"policy", func() error { return v.policy.judge(context.Background(), verified) }},
+		{"policy", func() error { return v.validate(context.Background(), verified) }},
 	} {
 		b.Run(part.name, func(b *testing.B) {
 			b.ReportAllocs()

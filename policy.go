@@ -4,341 +4,329 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
-	"github.com/seed-22400188/jwks/internal/strictjson"
+	"github.com/seed-22400188/jwks/internal/claims"
+	"github.com/seed-22400188/jwks/internal/compact"
+	"github.com/seed-22400188/jwks/internal/jws"
+	"github.com/seed-22400188/jwks/internal/show"
+	"github.com/seed-22400188/jwks/internal/tokencache"
 )
 
-// policy is what a verified token must also be. It does no I/O and does not
-// change, so that a remembered token can be judged again.
-type policy struct {
-	*verifierConfig
-	standard *jwt.Validator // exp, nbf, iat, and one of the two audience lists
+// defaultLeeway is for clocks that disagree.
+const defaultLeeway = 30 * time.Second
+
+// VerifierOption configures a [Verifier]. Options are applied in order; of two
+// that say the same thing the later one wins, except that [WithCheck] and
+// [WithRequiredClaims] add up.
+type VerifierOption interface{ applyVerifier(*verifierConfig) error }
+
+// verifierConfig is what the options say. It does not change once NewVerifier
+// has returned.
+type verifierConfig struct {
+	claims.Rules
+	audienceSet, noAudience bool
+	issuersSet, noIssuer    bool
+	algorithms              jws.Set
+	algorithmNames          []string // nil: the default
+	checks                  []func(context.Context, *Token) error
+	maxSize                 int
+	cacheSize               int
 }
 
-func newPolicy(c *verifierConfig) policy {
-	opts := []jwt.ParserOption{jwt.WithLeeway(c.leeway), jwt.WithTimeFunc(c.now), jwt.WithIssuedAt()}
-	if !c.noExpiry && !c.noTimes {
-		opts = append(opts, jwt.WithExpirationRequired())
-	}
-	// The validator keeps one list; judge has the other where both are set.
-	switch {
-	case c.anyAudience != nil:
-		opts = append(opts, jwt.WithAudience(c.anyAudience...))
-	case c.allAudiences != nil:
-		opts = append(opts, jwt.WithAllAudiences(c.allAudiences...))
-	}
-	return policy{c, jwt.NewValidator(opts...)}
-}
+type verifierOption func(*verifierConfig) error
 
-// judgeAlgorithm comes before any key is looked up (RFC 8725 section 3.1).
-func (p *policy) judgeAlgorithm(t *openedToken) error {
-	switch {
-	case t.alg == algUnknown && p.algorithmNames == nil:
-		return invalid("alg "+quote(t.header.Algorithm)+" is not allowed, want a signature algorithm for public keys, such as RS256", ErrAlgorithmNotAllowed)
-	case t.alg == algUnknown || !p.algorithms.has(t.alg):
-		return invalid("alg "+quote(t.header.Algorithm)+" is not allowed, want "+oneOf(p.algorithmNames), ErrAlgorithmNotAllowed)
-	}
-	return nil
-}
+func (o verifierOption) applyVerifier(c *verifierConfig) error { return o(c) }
 
-// judge is the whole policy: what is built in, and only when all of that holds
-// the program's own checks.
-func (p *policy) judge(ctx context.Context, t *Token) error {
-	if err := p.judgeClaims(t); err != nil {
-		return err
+// newVerifierConfig applies the options and returns every problem at once.
+func newVerifierConfig(source KeySource, opts []VerifierOption) (*verifierConfig, error) {
+	c := &verifierConfig{
+		Rules:      claims.Rules{Leeway: defaultLeeway, Now: time.Now},
+		algorithms: jws.All,
+		maxSize:    compact.DefaultMaxSize,
+		cacheSize:  tokencache.Size,
 	}
-	if p.checks == nil {
-		return nil
-	}
-	return p.runChecks(ctx, t)
-}
-
-// runChecks runs all of the program's checks and returns one error of one
-// class for those that fail. A token that one check refuses is invalid, even
-// if another check could not decide.
-func (p *policy) runChecks(ctx context.Context, t *Token) error {
-	var refused, undecided problems
-	for _, check := range p.checks {
-		err := check(ctx, t)
-		if err == nil {
-			continue
+	var errs []error
+	for _, o := range opts {
+		if o == nil {
+			errs = append(errs, configError("NewVerifier", "an option is nil"))
+		} else if err := o.applyVerifier(c); err != nil {
+			errs = append(errs, err)
 		}
-		text := quote(err.Error())
-		if f, ok := err.(*failure); ok {
-			text = f.text
-		}
-		inv, un := errors.Is(err, ErrTokenInvalid), errors.Is(err, ErrUnavailable)
-		switch {
-		case inv && un: // its chain would put the result in both classes
-			undecided.add(text)
-		case un:
-			undecided.add(text, err)
-		default:
-			refused.add(text, err)
-		}
+	}
+	return c, errors.Join(append(errs, c.check(source)...)...)
+}
+
+// check judges what needs the source and all options to be known.
+func (c *verifierConfig) check(source KeySource) []error {
+	var errs []error
+	absent := isNilSource(source)
+	if absent {
+		errs = append(errs, configError("NewVerifier", "the key source is nil"))
 	}
 	switch {
-	case refused.texts != nil:
-		return invalid("check: "+strings.Join(append(refused.texts, undecided.texts...), "; "), refused.reasons...)
-	case undecided.texts != nil:
-		return unavailable("check: "+strings.Join(undecided.texts, "; "), undecided.reasons...)
+	case c.audienceSet && c.noAudience:
+		errs = append(errs, configError("WithoutAudienceCheck", "contradicts WithAudience and WithAllAudiences"))
+	case !c.audienceSet && !c.noAudience:
+		errs = append(errs, configError("NewVerifier", "the audience is not decided: name this service with WithAudience, or accept tokens meant for others with WithoutAudienceCheck"))
 	}
-	return nil
+	binder, ok := asOurs[issuerBinder](source)
+	switch {
+	case c.issuersSet && c.noIssuer:
+		errs = append(errs, configError("WithoutIssuerCheck", "contradicts WithExpectedIssuer"))
+	case c.issuersSet || c.noIssuer || absent:
+	case !ok || !binder.bindsIssuer():
+		errs = append(errs, configError("NewVerifier", "the issuer is not decided: the key source knows none, so name it with WithExpectedIssuer, or accept any with WithoutIssuerCheck"))
+	}
+	return errs
 }
 
-// judgeClaims returns nil or one error that names everything that fails.
-func (p *policy) judgeClaims(t *Token) error {
-	var found problems
-	c := &t.claims
-	p.judgeStandard(c, &found)
-	if p.anyAudience != nil && p.allAudiences != nil && !containsAll(c.aud, p.allAudiences) {
-		found.add(jwt.ErrTokenInvalidAudience.Error()+": aud "+list(c.aud)+" has not all of "+list(p.allAudiences), jwt.ErrTokenInvalidAudience)
-	}
-	if err := t.key.binding.check(c.iss, c.tid); err != nil {
-		found.add(bare(err), err)
-	}
-	if p.issuers != nil && !slices.Contains(p.issuers, c.iss) {
-		if c.iss == "" {
-			found.add("iss claim is missing, want "+oneOf(p.issuers), jwt.ErrTokenRequiredClaimMissing, jwt.ErrTokenInvalidIssuer)
-		} else {
-			found.add("iss is "+quote(c.iss)+", want "+oneOf(p.issuers), jwt.ErrTokenInvalidIssuer)
-		}
-	}
-	if p.types != nil && !matchesType(t.header.Type, p.types) {
-		found.add("typ is " + quote(t.header.Type) + ", want " + oneOf(p.types))
-	}
-	if p.accessToken {
-		p.judgeAccessToken(t, &found)
-	}
-	if p.parties != nil {
-		p.judgeParty(c, &found)
-	}
-	for _, name := range c.absent {
-		found.missing(name)
-	}
-	if p.maxAge > 0 && !p.noTimes {
-		p.judgeAge(c, &found)
-	}
-	return found.err()
-}
-
-// judgeStandard leaves to golang-jwt what golang-jwt judges well.
-func (p *policy) judgeStandard(c *claims, found *problems) {
-	if p.plainlyStandard(c) {
-		return
-	}
-	var judged jwt.Claims = c
-	if p.noTimes {
-		judged = timeless{c}
-	}
-	err := p.standard.Validate(judged)
-	if err == nil {
-		return
-	}
-	all := []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		all = joined.Unwrap()
-	}
-	for _, err := range all {
-		text := err.Error()
-		switch {
-		case errors.Is(err, jwt.ErrTokenExpired):
-			text += ": exp " + p.describeTime(c.exp.Time)
-		case errors.Is(err, jwt.ErrTokenNotValidYet):
-			text += ": nbf " + p.describeTime(c.nbf.Time)
-		case errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
-			text += ": iat " + p.describeTime(c.iat.Time)
-		case errors.Is(err, jwt.ErrTokenInvalidAudience):
-			text += ": aud " + list(c.aud) + p.standardAudience()
-		}
-		found.add(text, err)
-	}
-}
-
-// plainlyStandard is true for nearly all tokens that pass, and only where the
-// validator has nothing to say, which would cost an allocation. It refuses
-// nothing: what is not plain, the validator judges.
-func (p *policy) plainlyStandard(c *claims) bool {
-	if p.noTimes || !c.has.exp || p.allAudiences != nil {
-		return false
-	}
-	now := p.now()
-	if !now.Before(c.exp.Add(p.leeway)) ||
-		c.has.nbf && now.Before(c.nbf.Add(-p.leeway)) ||
-		c.has.iat && now.Before(c.iat.Add(-p.leeway)) {
-		return false
-	}
-	if p.anyAudience == nil {
+// isNilSource also finds the nil pointers that a forgotten error leaves behind.
+func isNilSource(source KeySource) bool {
+	switch s := source.(type) {
+	case nil:
 		return true
-	}
-	for _, aud := range c.aud {
-		if aud != "" && slices.Contains(p.anyAudience, aud) {
-			return true
-		}
-	}
-	return false
-}
-
-// judgeAccessToken is RFC 9068 sections 2.1, 2.2 and 4. An empty value says as
-// little as none.
-func (p *policy) judgeAccessToken(t *Token, found *problems) {
-	c := &t.claims
-	if !matchesType(t.header.Type, []string{"at+jwt"}) {
-		found.add("typ is " + quote(t.header.Type) + `, want "at+jwt" (RFC 9068)`)
-	}
-	client, ok := optionalString(c.clientID)
-	if !ok {
-		found.add("client_id is not a string", jwt.ErrTokenInvalidClaims)
-	}
-	for _, claim := range [...]struct {
-		name  string
-		there bool
-	}{
-		{"iss", c.iss != ""},
-		{"exp", c.has.exp},
-		{"aud", len(c.aud) > 0 && !(len(c.aud) == 1 && c.aud[0] == "")},
-		{"sub", c.sub != ""},
-		{"client_id", client != "" || !ok},
-		{"iat", c.has.iat},
-		{"jti", c.jti != ""},
-	} {
-		if !claim.there {
-			found.missing(claim.name)
-		}
-	}
-}
-
-// judgeParty is OpenID Connect Core 1.0 section 3.1.3.7, item 5.
-func (p *policy) judgeParty(c *claims, found *problems) {
-	azp, ok := optionalString(c.azp)
-	switch {
-	case !ok:
-		found.add("azp is not a string", jwt.ErrTokenInvalidClaims)
-	case c.azp.Kind() != strictjson.String:
-		found.missing("azp")
-	case !slices.Contains(p.parties, azp):
-		found.add("azp is "+quote(azp)+", want "+oneOf(p.parties), jwt.ErrTokenInvalidClaims)
-	}
-}
-
-// judgeAge compares as golang-jwt does: times are moved, never subtracted,
-// which could overflow.
-func (p *policy) judgeAge(c *claims, found *problems) {
-	if !c.has.iat {
-		found.missing("iat")
-		return
-	}
-	if now := p.now(); now.Add(-p.maxAge).Add(-p.leeway).After(c.iat.Time) {
-		found.add("token is too old: iat "+p.describeTime(c.iat.Time)+", want at most "+p.maxAge.String()+" ago", jwt.ErrTokenExpired)
-	}
-}
-
-// matchesType compares media types as RFC 7515 section 4.1.9 does. want is in
-// lower case and without "application/".
-func matchesType(typ string, want []string) bool {
-	typ = bareType(typ)
-	for _, w := range want {
-		if equalFoldASCII(typ, w) {
-			return true
-		}
+	case *Client:
+		return s == nil
+	case *Issuers:
+		return s == nil
+	case *KeySet:
+		return s == nil
 	}
 	return false
 }
 
-// bareType leaves out "application/", which section 4.1.9 lets a token leave
-// out where no other slash follows.
-func bareType(typ string) string {
-	const prefix = "application/"
-	if len(typ) < len(prefix) || !equalFoldASCII(typ[:len(prefix)], prefix) || strings.Contains(typ[len(prefix):], "/") {
-		return typ
-	}
-	return typ[len(prefix):]
+// WithAudience accepts tokens whose "aud" (RFC 7519 section 4.1.3) has any one
+// of these, compared byte for byte. It is how a token for another service is
+// refused, so one of this option, [WithAllAudiences] and
+// [WithoutAudienceCheck] is required. Failures match golang-jwt's
+// ErrTokenInvalidAudience, or ErrTokenRequiredClaimMissing.
+func WithAudience(aud ...string) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		c.audienceSet = true
+		return setList("WithAudience", aud, &c.AnyAudience)
+	})
 }
 
-func containsAll(have, want []string) bool {
-	for _, w := range want {
-		if !slices.Contains(have, w) {
-			return false
+// WithAllAudiences accepts tokens whose "aud" has each of these. Together with
+// [WithAudience], both must hold.
+func WithAllAudiences(aud ...string) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		c.audienceSet = true
+		return setList("WithAllAudiences", aud, &c.AllAudiences)
+	})
+}
+
+// WithoutAudienceCheck accepts tokens whatever their "aud", also those that
+// the issuer made for another service (RFC 8725 section 3.9).
+func WithoutAudienceCheck() VerifierOption {
+	return verifierOption(func(c *verifierConfig) error { c.noAudience = true; return nil })
+}
+
+// WithExpectedIssuer accepts tokens whose "iss" (RFC 7519 section 4.1.1) is
+// one of these, byte for byte; a trailing slash counts. It is needed unless
+// the source is a [Client] or [Issuers] that knows its issuer, and then it
+// narrows: the keys stay bound to their issuer. Failures match golang-jwt's
+// ErrTokenInvalidIssuer, and ErrTokenRequiredClaimMissing without an "iss".
+func WithExpectedIssuer(issuers ...string) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		c.issuersSet = true
+		return setList("WithExpectedIssuer", issuers, &c.Issuers)
+	})
+}
+
+// WithoutIssuerCheck accepts any "iss", or none, for keys that are bound to no
+// issuer, such as those of [ParseKeySet]. A key that is bound still verifies
+// its issuer's tokens only.
+func WithoutIssuerCheck() VerifierOption {
+	return verifierOption(func(c *verifierConfig) error { c.noIssuer = true; return nil })
+}
+
+// WithAlgorithms limits the "alg" of tokens (RFC 8725 section 3.1). Default:
+// every asymmetric algorithm, of which a key allows its own: RS256, RS384,
+// RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA (which is Ed25519:
+// either name allows both), and with Go 1.27 and later ML-DSA-44, ML-DSA-65,
+// ML-DSA-87. "none" and the symmetric algorithms are refused here. Failures
+// are [ErrAlgorithmNotAllowed].
+func WithAlgorithms(algs ...string) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		var names []string
+		if err := setList("WithAlgorithms", algs, &names); err != nil {
+			return err
 		}
-	}
-	return true
+		const known = "want some of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, Ed25519, ML-DSA-44, ML-DSA-65, ML-DSA-87"
+		var errs []error
+		for _, name := range names {
+			switch {
+			case jws.Named(name) != jws.Unknown:
+			case strings.EqualFold(name, "none"):
+				errs = append(errs, configError("WithAlgorithms", "%s means no signature at all: name the algorithms that the issuer signs with, such as RS256", show.Quote(name)))
+			case strings.HasPrefix(name, "HS"):
+				errs = append(errs, configError("WithAlgorithms", "%s is symmetric, and a public key must never be its secret: name the algorithms that the issuer signs with, such as RS256", show.Quote(name)))
+			default:
+				errs = append(errs, configError("WithAlgorithms", "%s is unknown: %s", show.Quote(name), known))
+			}
+		}
+		c.algorithms, c.algorithmNames = jws.SetOf(names), names
+		return errors.Join(errs...)
+	})
 }
 
-// problems collects what fails. The texts are ours, with foreign parts quoted.
-type problems struct {
-	texts   []string
-	reasons []error
-}
-
-func (f *problems) add(text string, reasons ...error) {
-	f.texts = append(f.texts, text)
-	f.reasons = append(f.reasons, reasons...)
-}
-
-// missing says it as golang-jwt does, and once, though several options may
-// want the same claim.
-func (f *problems) missing(claim string) {
-	if q := strconv.Quote(claim); len(q) != len(claim)+2 {
-		claim = q // an odd name in the configuration
-	}
-	text := jwt.ErrTokenRequiredClaimMissing.Error() + ": " + claim + " claim is required"
-	if !slices.Contains(f.texts, text) {
-		f.add(text, jwt.ErrTokenRequiredClaimMissing)
-	}
-}
-
-func (f *problems) err() error {
-	if f.texts == nil {
+// WithLeeway sets how far the issuer's clock may be off. Default 30 s. It
+// counts for "exp", "nbf" and "iat", and for [WithMaxTokenAge], always in the
+// token's favour: it is expired at exp + leeway. 0 is fine.
+func WithLeeway(d time.Duration) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		if d < 0 {
+			return configError("WithLeeway", "%v is negative", d)
+		}
+		c.Leeway = d
 		return nil
-	}
-	if len(f.reasons) > 0 { // golang-jwt's parser adds it to what its validator says
-		f.reasons = append(f.reasons, jwt.ErrTokenInvalidClaims)
-	}
-	return invalid(strings.Join(f.texts, "; "), f.reasons...)
+	})
 }
 
-func (p *policy) describeTime(t time.Time) string {
-	return t.Format(time.RFC3339Nano) + ", now " + p.now().UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano) + ", leeway " + p.leeway.String()
-}
-
-// standardAudience says what the validator wanted.
-func (p *policy) standardAudience() string {
-	if p.anyAudience != nil {
-		return " has none of " + list(p.anyAudience)
-	}
-	return " has not all of " + list(p.allAudiences)
-}
-
-// maxListed bounds how much of a list is shown.
-const maxListed = 4
-
-// list shows strings that are foreign, or might be.
-func list(values []string) string {
-	var b strings.Builder
-	b.WriteByte('[')
-	for i, v := range values {
-		if i == maxListed {
-			b.WriteString(" …")
-			break
+// WithRequiredClaims refuses tokens that lack one of these claims or have null
+// there; repeatable. "exp" is always required, see [WithoutExpiry]. Failures
+// match golang-jwt's ErrTokenRequiredClaimMissing.
+func WithRequiredClaims(names ...string) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		var more []string
+		if err := setList("WithRequiredClaims", names, &more); err != nil {
+			return err
 		}
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteString(quote(v))
-	}
-	b.WriteByte(']')
-	return b.String()
+		c.Required = append(c.Required, more...)
+		return nil
+	})
 }
 
-// oneOf shows what was wanted.
-func oneOf(values []string) string {
-	if len(values) == 1 {
-		return quote(values[0])
+// WithTokenTypes accepts tokens with one of these "typ" headers, which keeps
+// tokens of one kind from being used as another (RFC 8725 section 3.11). Case
+// and a leading "application/" do not matter (RFC 7515 section 4.1.9): "at+jwt"
+// also matches "application/at+jwt". Default: any, or none.
+func WithTokenTypes(typ ...string) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		if err := setList("WithTokenTypes", typ, &c.Types); err != nil {
+			return err
+		}
+		for i, t := range c.Types {
+			if c.Types[i] = strings.ToLower(claims.BareType(t)); c.Types[i] == "" {
+				return configError("WithTokenTypes", "%s names no type", show.Quote(t))
+			}
+		}
+		return nil
+	})
+}
+
+// WithAccessTokenProfile accepts OAuth 2.0 access tokens of RFC 9068 only:
+// "typ" at+jwt (section 2.1), and iss, exp, aud, sub, client_id, iat and jti
+// present (section 2.2) and not empty. Which audience, [WithAudience] says. It
+// is stricter than [WithoutExpiry]: exp stays required.
+func WithAccessTokenProfile() VerifierOption {
+	return verifierOption(func(c *verifierConfig) error { c.AccessToken = true; return nil })
+}
+
+// WithMaxTokenAge refuses tokens issued longer ago than d, whatever their
+// "exp", with the leeway added. It requires an "iat". Failures match
+// golang-jwt's ErrTokenExpired. Default: any age.
+func WithMaxTokenAge(d time.Duration) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		if d <= 0 {
+			return configError("WithMaxTokenAge", "%v is not positive", d)
+		}
+		c.MaxAge = d
+		return nil
+	})
+}
+
+// WithoutExpiry accepts a token without "exp", which is valid for ever. One
+// with an exp still expires.
+func WithoutExpiry() VerifierOption {
+	return verifierOption(func(c *verifierConfig) error { c.NoExpiry = true; return nil })
+}
+
+// WithoutTimeChecks accepts expired tokens and those of the future: it skips
+// the comparisons of "exp", "nbf" and "iat" and [WithMaxTokenAge], though not
+// their form, and "exp" may be absent. For debugging tools.
+func WithoutTimeChecks() VerifierOption {
+	return verifierOption(func(c *verifierConfig) error { c.NoTimes = true; return nil })
+}
+
+// WithAuthorizedParties accepts tokens whose "azp" (OpenID Connect Core 1.0
+// section 2) is one of these, byte for byte. It requires an azp. Failures
+// match golang-jwt's ErrTokenInvalidClaims, or ErrTokenRequiredClaimMissing.
+func WithAuthorizedParties(azp ...string) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		return setList("WithAuthorizedParties", azp, &c.Parties)
+	})
+}
+
+// WithCheck adds a check of the program's own, after all built-in ones and
+// only when they passed; repeatable, and all of them run. Its error stays in
+// the chain and makes the token invalid ([ErrTokenInvalid]), unless it matches
+// [ErrUnavailable], for a check that asks somebody else. f must be safe for
+// concurrent use.
+func WithCheck(f func(ctx context.Context, t *Token) error) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		if f == nil {
+			return configError("WithCheck", "the function is nil")
+		}
+		c.checks = append(c.checks, f)
+		return nil
+	})
+}
+
+// WithMaxTokenSize bounds a token in bytes, without "Bearer". Default 16 KiB.
+// A longer one is [ErrTokenTooLarge] before any of it is decoded.
+func WithMaxTokenSize(n int) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		if n <= 0 {
+			return configError("WithMaxTokenSize", "%d is not positive", n)
+		}
+		c.maxSize = n
+		return nil
+	})
+}
+
+// WithTokenCache remembers up to size verified tokens, so that a token that
+// comes again costs no signature. Off by default, and with 0.
+//
+// A hit is the whole token, byte for byte, and everything that can change is
+// looked at again: the key source must still offer the key, and the times, the
+// rest of the policy and [WithCheck] are judged anew. Refused tokens are never
+// remembered. The tokens, which are credentials, stay in memory until others
+// displace them.
+func WithTokenCache(size int) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		if size < 0 {
+			return configError("WithTokenCache", "%d is negative", size)
+		}
+		c.cacheSize = size
+		return nil
+	})
+}
+
+// WithNow sets the clock that claims are compared with. Default [time.Now].
+// It must be safe for concurrent use. The freshness of keys does not follow it.
+func WithNow(now func() time.Time) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		if now == nil {
+			return configError("WithNow", "the function is nil")
+		}
+		c.Now = now
+		return nil
+	})
+}
+
+// setList takes a copy of a list, which must not be empty: an empty list is
+// more likely a setting that was not read than the wish to check nothing.
+func setList(option string, values []string, to *[]string) error {
+	if len(values) == 0 {
+		return configError(option, "the list is empty")
 	}
-	return "one of " + list(values)
+	if slices.Contains(values, "") {
+		return configError(option, "the list has an empty string")
+	}
+	*to = slices.Clone(values)
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/fetch"
 	"github.com/seed-22400188/jwks/internal/httpcache"
 )
@@ -171,11 +172,8 @@ func (c *Client) get(ctx context.Context, f *flight, r fetch.Request) (*fetch.Re
 func fetchError(err error) *FetchError {
 	var e *fetch.Error
 	if errors.As(err, &e) {
-		cause := e.Err
-		if errors.Is(cause, ErrTokenInvalid) { // from an HTTP client that verifies tokens itself: not this one's class
-			cause = errors.New(cause.Error())
-		}
-		return &FetchError{URL: e.URL, StatusCode: e.StatusCode, RetryAfter: e.RetryAfter, Err: cause}
+		// An HTTP client may verify tokens itself, and fail with errors of the other class.
+		return &FetchError{URL: e.URL, StatusCode: e.StatusCode, RetryAfter: e.RetryAfter, Err: fault.Within(ErrUnavailable, e.Err)}
 	}
 	return &FetchError{Err: err}
 }

@@ -19,9 +19,9 @@ type KeySource interface {
 	SigningKeys(ctx context.Context, h Header, issuer string) ([]*Key, error)
 }
 
-// own returns what a source of this package tells besides. A user's type that
-// embeds one has its methods too, but answers for itself.
-func own[T any](source KeySource) (t T, ok bool) {
+// asOurs returns what a source of this package tells besides. A user's type
+// that embeds one has its methods too, but answers for itself.
+func asOurs[T any](source KeySource) (t T, ok bool) {
 	switch source.(type) {
 	case *Client, *Issuers, *KeySet:
 		t, ok = source.(T)
@@ -29,17 +29,17 @@ func own[T any](source KeySource) (t T, ok bool) {
 	return t, ok
 }
 
-// Three things that a source of this package tells a verifier besides; see own.
+// What a source of this package tells a verifier besides; see asOurs.
 type (
 	// issuerBinder knows the issuers of its keys: they are bound to them.
 	issuerBinder interface{ bindsIssuer() bool }
 
-	// issuerIgnorer answers alike whatever the issuer.
+	// issuerIgnorer gives the same answer whatever the issuer.
 	issuerIgnorer interface{ ignoresIssuer() }
 
 	// rechecker looks again after no candidate verified the signature, or none
 	// allowed the algorithm: the issuer may have replaced a key under its kid.
-	// It returns nil unless other keys than the tried ones are there now. since
+	// It returns nil unless it has keys other than the tried ones by now. since
 	// is when the verification began: what was fetched later is not fetched
 	// again.
 	rechecker interface {

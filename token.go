@@ -1,240 +1,126 @@
 package jwks
 
 import (
-	"strconv"
-	"strings"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"github.com/seed-22400188/jwks/internal/base64url"
-	"github.com/seed-22400188/jwks/internal/strictjson"
+	"github.com/seed-22400188/jwks/internal/claims"
+	"github.com/seed-22400188/jwks/internal/fault"
+	"github.com/seed-22400188/jwks/internal/show"
 )
-
-// defaultMaxTokenSize is the limit of a token in bytes. Identity providers stay
-// below 8 KiB, which is what most web servers take for all headers together.
-const defaultMaxTokenSize = 16 << 10
 
 // Header is the part of a token's JOSE header that selects a key (RFC 7515
 // section 4.1): "alg", "kid", "typ", "x5t" and "x5t#S256", "" when absent.
 // Nothing in it is verified until [Verifier.Verify] returned a [Token].
 type Header struct{ Algorithm, KeyID, Type, X5t, X5tS256 string }
 
-// openedToken is a token of the right form with a header that was read. Nothing
-// in it is verified.
-type openedToken struct {
-	raw       string
-	header    Header
-	alg       algorithm // algUnknown when not one of ours
-	segment   string    // the header as it stands in the token
-	signed    string    // what the signature covers: RFC 7515 section 5.2, step 8
-	signature []byte
-	payload   []byte // decoded from base64, not looked at
-	text      string // payload, once somebody asked for it
-
-	remembered bool // the header came from the memo
+// Token is a verified token. Only [Verifier.Verify] makes one, so having one
+// means that it was verified: there is none together with an error. It is
+// immutable and safe to share between goroutines.
+type Token struct {
+	raw    string
+	header Header
+	key    *Key
+	claims claims.Set
 }
 
-// openToken does what comes before any key: size, form and header. Errors are
-// [ErrTokenInvalid], and [ErrTokenTooLarge], [ErrUnsupportedCritical] or
-// golang-jwt's ErrTokenMalformed. The payload is only checked to be base64url.
-func openToken(token string, limit int) (openedToken, error) {
-	var t openedToken
-	var buffer []byte
-	err := t.open(token, limit, &buffer, nil)
-	return t, err
-}
+// Issuer returns "iss" (RFC 7519 section 4.1.1), "" when absent.
+func (t *Token) Issuer() string { return t.claims.Issuer }
 
-// open is openToken into memory of the caller: signature and payload lie in
-// buffer, which grows as needed, and the headers in memo need not be read.
-func (t *openedToken) open(token string, limit int, buffer *[]byte, memo *headerMemo) error {
-	if len(token) > limit {
-		return invalid("it has "+strconv.Itoa(len(token))+" bytes, want at most "+strconv.Itoa(limit), ErrTokenTooLarge)
-	}
-	header, rest, _ := strings.Cut(token, ".")
-	payload, signature, ok := strings.Cut(rest, ".")
-	if !ok || header == "" || payload == "" || signature == "" || strings.IndexByte(signature, '.') >= 0 {
-		return malformedSegments(token)
-	}
-	t.raw, t.segment = token, header
-	t.signed = token[:len(header)+1+len(payload)]
+// Subject returns "sub" (RFC 7519 section 4.1.2), "" when absent.
+func (t *Token) Subject() string { return t.claims.Subject }
 
-	split := base64url.DecodedLen(len(payload))
-	size := split + base64url.DecodedLen(len(signature))
-	if cap(*buffer) < size {
-		*buffer = make([]byte, size)
-	}
-	t.payload, t.signature = (*buffer)[:split:split], (*buffer)[split:size:size]
-	if !base64url.Decode(t.payload, payload) {
-		return malformed("the payload is not base64url as RFC 7515 section 2 has it")
-	}
-	if !base64url.Decode(t.signature, signature) {
-		return malformed("the signature is not base64url as RFC 7515 section 2 has it")
-	}
-	if known := memo.find(header); known != nil {
-		t.header, t.alg, t.remembered = known.header, known.alg, true
-		return nil
-	}
-	text := make([]byte, base64url.DecodedLen(len(header)))
-	if !base64url.Decode(text, header) {
-		return malformed("the header is not base64url as RFC 7515 section 2 has it")
-	}
-	return t.readHeader(string(text))
-}
+// Audience returns a copy of "aud" (RFC 7519 section 4.1.3), whether the token
+// has a string or an array there; nil when absent.
+func (t *Token) Audience() []string { return slices.Clone(t.claims.Audience) }
 
-// malformedSegments says what is wrong with the parts between the dots.
-func malformedSegments(token string) error {
-	switch n := strings.Count(token, ".") + 1; {
-	case token == "":
-		return malformed("it is empty")
-	case n == 3:
-		return malformed("it has an empty segment")
-	case n == 5:
-		// RFC 7516 section 3.1. To accept it as something to decrypt would
-		// be another library.
-		return malformed("it has 5 segments as an encrypted token (JWE) has, want a signed one of 3")
-	default:
-		return malformed("it has " + count(n, "segment") + ", want 3")
-	}
-}
+// ExpiresAt returns "exp" (RFC 7519 section 4.1.4) in UTC, with the fraction
+// of a second that the token has, cut at the nanosecond. The zero time when
+// absent, which [WithoutExpiry] and [WithoutTimeChecks] let happen.
+func (t *Token) ExpiresAt() time.Time { return t.claims.ExpiresAt.Time }
 
-// malformed is an error about the form of a token.
-func malformed(text string) error { return invalid("malformed: "+text, jwt.ErrTokenMalformed) }
+// NotBefore returns "nbf" (RFC 7519 section 4.1.5) as ExpiresAt does.
+func (t *Token) NotBefore() time.Time { return t.claims.NotBefore.Time }
 
-// readHeader reads the decoded header (RFC 7515 section 4). Parameters that
-// are not named here are ignored, which is what section 4 asks for; that
-// includes "jku", "jwk", "x5u" and "x5c", the sender's own idea of the key.
-func (t *openedToken) readHeader(text string) error {
-	var alg, kid, typ, x5t, x5tS256 strictjson.Value
-	critical := ""
-	members := strictjson.Object(text)
-	for members.Next() {
-		switch members.Name() {
-		case "alg":
-			alg = members.Value()
-		case "kid":
-			kid = members.Value()
-		case "typ":
-			typ = members.Value()
-		case "x5t":
-			x5t = members.Value()
-		case "x5t#S256":
-			x5tS256 = members.Value()
-		case "crit", "b64":
-			// Section 4.1.11: refuse what is not understood, and we understand
-			// no extension. "b64" changes what is signed (RFC 7797) and must
-			// be in "crit"; a token where it is not is no better.
-			critical = members.Name()
-		}
-	}
-	if err := members.Err(); err != nil {
-		return malformed("header: " + err.Error())
-	}
-	if critical != "" {
-		return invalid("the header has "+quote(critical)+", and no extension is supported", ErrUnsupportedCritical)
-	}
-	odd := ""
-	read := func(name string, v strictjson.Value) string {
-		s, ok := optionalString(v)
-		if !ok && odd == "" {
-			odd = name
-		}
-		return s
-	}
-	t.header = Header{
-		Algorithm: read("alg", alg),
-		KeyID:     read("kid", kid),
-		Type:      read("typ", typ),
-		X5t:       read("x5t", x5t),
-		X5tS256:   read("x5t#S256", x5tS256),
-	}
-	switch {
-	case odd != "":
-		return malformed("header: " + odd + " is not a string")
-	case alg.Kind() != strictjson.String:
-		return malformed("header: alg is missing")
-	case t.header.Algorithm == "":
-		return invalid("malformed: header: alg is empty", jwt.ErrTokenMalformed, ErrAlgorithmNotAllowed)
-	}
-	t.alg = algorithmNamed(t.header.Algorithm)
-	return nil
-}
+// IssuedAt returns "iat" (RFC 7519 section 4.1.6) as ExpiresAt does.
+func (t *Token) IssuedAt() time.Time { return t.claims.IssuedAt.Time }
 
-// optionalString reads a string; null is absence.
-func optionalString(v strictjson.Value) (string, bool) {
-	switch v.Kind() {
-	case strictjson.Absent, strictjson.Null:
-		return "", true
-	}
-	s, err := v.Text()
-	return s, err == nil
-}
+// ID returns "jti" (RFC 7519 section 4.1.7), "" when absent.
+func (t *Token) ID() string { return t.claims.ID }
 
-// payloadText is the payload as a string of its own, made once.
-func (t *openedToken) payloadText() string {
-	if t.text == "" {
-		t.text = string(t.payload)
-	}
-	return t.text
-}
+// Header returns the part of the header that selects the key. Now it is
+// verified.
+func (t *Token) Header() Header { return t.header }
 
-// unverifiedIssuer reads "iss" and "tid" before the signature is checked, for
-// a source that chooses its keys by them. Both are "" when absent or null; a
-// tid that is no string counts as absent, for it is not a registered claim.
-// Errors are [ErrTokenInvalid] and match golang-jwt's ErrTokenMalformed.
-func (t *openedToken) unverifiedIssuer() (iss, tid string, err error) {
-	var issuer, tenant strictjson.Value
-	members := strictjson.Object(t.payloadText())
-	for members.Next() {
-		switch members.Name() {
-		case "iss":
-			issuer = members.Value()
-		case "tid":
-			tenant = members.Value()
-		}
-	}
-	if err := members.Err(); err != nil {
-		return "", "", malformed("claims: " + err.Error())
-	}
-	iss, ok := optionalString(issuer)
-	if !ok {
-		return "", "", malformedClaim("iss is not a string")
-	}
-	tid, _ = optionalString(tenant)
-	return iss, tid, nil
-}
+// Key returns the key that verified the signature.
+func (t *Token) Key() *Key { return t.key }
 
-// malformedClaim is an error about the form of a claim.
-func malformedClaim(text string) error {
-	return invalid("malformed: claims: "+text, jwt.ErrTokenMalformed, jwt.ErrTokenInvalidClaims)
-}
+// Raw returns the token as it came, without "Bearer". It is a credential: keep
+// it out of logs.
+func (t *Token) Raw() string { return t.raw }
 
-// stripBearer strips the scheme that an Authorization header begins with, and
-// the spaces behind it: as many as a token may have bytes, for to look at
-// megabytes of them would cost as much as the size limit saves.
-func stripBearer(token string) string {
-	const scheme = "bearer"
-	if len(token) > len(scheme) && token[len(scheme)] == ' ' && equalFoldASCII(token[:len(scheme)], scheme) {
-		rest := token[len(scheme):]
-		head := rest[:min(len(rest), defaultMaxTokenSize)]
-		return rest[len(head)-len(strings.TrimLeft(head, " ")):]
-	}
-	return token
-}
+// Scopes returns the scopes: "scope" (RFC 8693 section 4.2, a string with
+// spaces between them), or where that is absent "scp" (Entra, Okta: such a
+// string, or an array). An array is accepted in either. The slice is the
+// caller's; nil when the token has no scopes or something else in their place.
+func (t *Token) Scopes() []string { return slices.Collect(t.claims.Scopes()) }
 
-// equalFoldASCII compares s with lower, which is in lower case. Unlike
-// strings.EqualFold it knows no Kelvin sign.
-func equalFoldASCII(s, lower string) bool {
-	if len(s) != len(lower) {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c != lower[i] {
+// HasScopes says whether the token has every one of these scopes, compared
+// byte for byte (RFC 6749 section 3.3). It is true for none.
+func (t *Token) HasScopes(scopes ...string) bool {
+	for _, want := range scopes {
+		if !t.claims.HasScope(want) {
 			return false
 		}
 	}
 	return true
+}
+
+// Claims decodes the payload into v, a pointer as for [json.Unmarshal], which
+// does it: what v holds and the token does not name stays, and numbers become
+// float64 in an any. Names of struct fields match in any case there; decode
+// into a map to tell "role" from "Role".
+//
+// A payload that does not fit v is [ErrTokenInvalid] and golang-jwt's
+// ErrTokenInvalidClaims, with the cause in the chain. A v that is not a
+// pointer is a mistake of the program and of no class.
+func (t *Token) Claims(v any) error {
+	err := json.Unmarshal([]byte(t.claims.Text), v)
+	var misuse *json.InvalidUnmarshalError
+	var misfit *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &misuse):
+		return err
+	case errors.As(err, &misfit): // its text may hold a number of the token, of any length
+		what := "claim " + show.Quote(misfit.Field) + " does"
+		if misfit.Field == "" {
+			what = "the claims do"
+		}
+		return fault.Invalid(what+" not fit "+misfit.Type.String(), jwt.ErrTokenInvalidClaims, err)
+	case errors.Is(err, ErrUnavailable): // from an UnmarshalJSON of the program
+		return classified(err)
+	default:
+		return fault.Invalid("claims: "+show.Quote(err.Error()), jwt.ErrTokenInvalidClaims, err)
+	}
+}
+
+// ClaimsAs decodes the payload into a new T, as [Token.Claims] does. With an
+// error it returns the zero T.
+//
+//	type claims struct {
+//		Roles []string `json:"roles"`
+//	}
+//	c, err := jwks.ClaimsAs[claims](token)
+func ClaimsAs[T any](t *Token) (T, error) {
+	var v, none T
+	if err := t.Claims(&v); err != nil {
+		return none, err
+	}
+	return v, nil
 }

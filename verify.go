@@ -7,27 +7,33 @@ import (
 	"sync"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	lru "github.com/hashicorp/golang-lru/v2"
 
-	"github.com/golang-jwt/jwt/v5"
+	"github.com/seed-22400188/jwks/internal/claims"
+	"github.com/seed-22400188/jwks/internal/compact"
+	"github.com/seed-22400188/jwks/internal/fault"
+	"github.com/seed-22400188/jwks/internal/jws"
+	"github.com/seed-22400188/jwks/internal/show"
 )
 
 // Verifier verifies tokens (RFC 7519 section 7.2) with the keys of a source.
 // It is safe for concurrent use and has no goroutine. The zero value is not
 // usable: see [NewVerifier].
 type Verifier struct {
-	source     KeySource
-	ignoresIss bool      // the source answers alike whatever the issuer
-	needsIss   bool      // the source can do nothing without an issuer
-	again      rechecker // nil: the source cannot look again
-	policy     policy
-	memo       *headerMemo
-	cache      *lru.Cache[string, *Token] // nil: off
-	buffers    sync.Pool                  // of *[]byte
+	cfg           *verifierConfig
+	source        KeySource
+	ignoresIssuer bool      // the source gives the same answer whatever the issuer
+	needsIssuer   bool      // the source can do nothing without an issuer
+	rechecker     rechecker // nil: the source cannot look again
+	claims        *claims.Policy
+	headers       *compact.HeaderCache
+	cache         *lru.Cache[string, *Token] // of verified tokens; nil: off
+	buffers       sync.Pool                  // of *[]byte
 }
 
-// maxPooled bounds the buffers that are kept for later tokens.
-const maxPooled = 64 << 10
+// maxPooledBuffer bounds the buffers that are kept for later tokens.
+const maxPooledBuffer = 64 << 10
 
 // NewVerifier makes a verifier. The audience must be decided, by
 // [WithAudience], [WithAllAudiences] or [WithoutAudienceCheck], and so must
@@ -41,10 +47,10 @@ func NewVerifier(source KeySource, opts ...VerifierOption) (*Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Verifier{source: source, policy: newPolicy(c), memo: newHeaderMemo()}
-	_, v.ignoresIss = own[issuerIgnorer](source)
-	_, v.needsIss = source.(*Issuers)
-	v.again, _ = own[rechecker](source)
+	v := &Verifier{cfg: c, source: source, claims: claims.NewPolicy(c.Rules), headers: compact.NewHeaderCache()}
+	_, v.ignoresIssuer = asOurs[issuerIgnorer](source)
+	_, v.needsIssuer = source.(*Issuers)
+	v.rechecker, _ = asOurs[rechecker](source)
 	if c.cacheSize > 0 {
 		if v.cache, err = lru.New[string, *Token](c.cacheSize); err != nil {
 			return nil, configError("WithTokenCache", "%v", err)
@@ -67,10 +73,10 @@ func NewVerifier(source KeySource, opts ...VerifierOption) (*Verifier, error) {
 // and ErrTokenInvalidClaims. Of the claims, everything that fails is reported
 // at once. No error holds the token or a part of its signature.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Token, error) {
-	token = stripBearer(token)
-	if v.cache != nil && len(token) <= v.policy.maxSize {
+	token = compact.StripBearer(token)
+	if v.cache != nil && len(token) <= v.cfg.maxSize {
 		if known, ok := v.cache.Get(token); ok {
-			if t, err := v.verifyAgain(ctx, known); t != nil || err != nil {
+			if t, err := v.verifyCached(ctx, known); t != nil || err != nil {
 				return t, err
 			}
 		}
@@ -80,7 +86,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Token, error) {
 		buffer = new([]byte)
 	}
 	t, err := v.verify(ctx, token, buffer)
-	if cap(*buffer) <= maxPooled {
+	if cap(*buffer) <= maxPooledBuffer {
 		v.buffers.Put(buffer)
 	}
 	return t, err
@@ -90,75 +96,126 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Token, error) {
 // signature, claims, policy.
 func (v *Verifier) verify(ctx context.Context, token string, buffer *[]byte) (*Token, error) {
 	var began time.Time
-	if v.again != nil {
+	if v.rechecker != nil {
 		began = time.Now() // not WithNow's clock, which is for claims
 	}
-	var opened openedToken
-	if err := opened.open(token, v.policy.maxSize, buffer, v.memo); err != nil {
+	var opened compact.Token
+	if err := opened.Open(token, v.cfg.maxSize, buffer, v.headers); err != nil {
 		return nil, err
 	}
-	if err := v.policy.judgeAlgorithm(&opened); err != nil {
+	if err := v.checkAlgorithm(&opened); err != nil {
 		return nil, err
 	}
 	var issuer string
-	if !v.ignoresIss {
+	if !v.ignoresIssuer {
 		var err error
-		if issuer, _, err = opened.unverifiedIssuer(); err != nil {
-			if v.needsIss {
+		if issuer, _, err = opened.UnverifiedIssuer(); err != nil {
+			if v.needsIssuer {
 				return nil, err
 			}
-			issuer = "" // what is wrong with the claims comes after the signature
+			issuer = "" // what is wrong with the claims is told after the signature
 		}
 	}
-	keys, err := v.source.SigningKeys(ctx, opened.header, issuer)
-	var key *Key
-	if err == nil {
-		key, err = opened.signer(keys)
-	} else {
-		err = classified(err)
-	}
-	if err != nil && v.again != nil && mayBeReplaced(err) {
-		others := v.again.recheck(ctx, opened.header, issuer, keys, began)
-		if changed, none := opened.signer(others); none == nil {
-			key, err = changed, nil
-		}
-	}
+	key, err := v.findKey(ctx, &opened, issuer, began)
 	if err != nil {
 		return nil, err
 	}
 
-	t := &Token{raw: token, header: opened.header, key: key}
-	if err := t.claims.read(opened.payloadText(), v.policy.required); err != nil {
+	t := &Token{raw: token, header: Header(opened.Header), key: key}
+	if err := t.claims.Read(opened.Payload(), v.cfg.Required); err != nil {
 		return nil, err
 	}
 	if v.cache != nil {
 		t.raw = strings.Clone(token) // not the request that it came in
 	}
-	if err := v.policy.judge(ctx, t); err != nil {
+	if err := v.validate(ctx, t); err != nil {
 		return nil, err
 	}
-	if !opened.remembered {
-		v.memo.remember(&opened)
-	}
+	v.headers.Add(&opened)
 	if v.cache != nil {
 		v.cache.Add(t.raw, t)
 	}
 	return t, nil
 }
 
+// checkAlgorithm comes before any key is looked up (RFC 8725 section 3.1).
+func (v *Verifier) checkAlgorithm(t *compact.Token) error {
+	switch {
+	case t.Algorithm != jws.Unknown && v.cfg.algorithms.Has(t.Algorithm):
+		return nil
+	case v.cfg.algorithmNames == nil:
+		return unknownAlgorithm(t.Header.Algorithm)
+	default:
+		return fault.Invalid("alg "+show.Quote(t.Header.Algorithm)+" is not allowed, want "+show.OneOf(v.cfg.algorithmNames), ErrAlgorithmNotAllowed)
+	}
+}
+
+// findKey returns the key of the source that verifies the signature. When none
+// does and the source can look again, it gets one chance to.
+func (v *Verifier) findKey(ctx context.Context, t *compact.Token, issuer string, began time.Time) (*Key, error) {
+	h := Header(t.Header)
+	keys, err := v.source.SigningKeys(ctx, h, issuer)
+	var key *Key
+	if err == nil {
+		key, err = signer(t, keys)
+	} else {
+		err = classified(err)
+	}
+	if err == nil || v.rechecker == nil || !mayBeReplaced(err) {
+		return key, err
+	}
+	if replacement, recheckErr := signer(t, v.rechecker.recheck(ctx, h, issuer, keys, began)); recheckErr == nil {
+		return replacement, nil
+	}
+	return nil, err
+}
+
 // mayBeReplaced says that a key was there and did not verify the token, so that
-// it is worth asking whether the issuer has another one under its name by now.
+// it is worth asking whether the issuer has another one under its kid by now.
 func mayBeReplaced(err error) bool {
 	return errors.Is(err, jwt.ErrTokenSignatureInvalid) || errors.Is(err, ErrAlgorithmNotAllowed)
 }
 
-// verifyAgain is for a token that verified before: what its text says is
-// known. Whether its key still serves and its claims still please is not. It
-// returns neither token nor error when the signature must be verified anew.
-func (v *Verifier) verifyAgain(ctx context.Context, t *Token) (*Token, error) {
+// signer returns the key that verifies the signature. The error tells apart no
+// key, no key for the algorithm, and a bad signature.
+func signer(t *compact.Token, candidates []*Key) (*Key, error) {
+	usable, tried := 0, 0
+	for _, k := range candidates {
+		if k == nil || k.parsed == nil { // from a source that is not ours
+			continue
+		}
+		usable++
+		if !k.allows.Has(t.Algorithm) {
+			continue
+		}
+		if tried == maxCandidates {
+			break
+		}
+		tried++
+		if k.verifies(t.Algorithm, t.Signed, t.Signature) {
+			return k, nil
+		}
+	}
+	h := Header(t.Header)
+	switch {
+	case usable == 0:
+		return nil, fault.Invalid("the key source has no "+naming(h), ErrKeyNotFound)
+	case tried == 0:
+		return nil, fault.Invalid(wrongAlg.describe(h), ErrAlgorithmNotAllowed)
+	case tried == 1:
+		return nil, fault.Invalid("the signature does not verify with "+naming(h), jwt.ErrTokenSignatureInvalid)
+	default:
+		return nil, fault.Invalid("the signature does not verify with any of "+show.Count(tried, "candidate")+" for "+naming(h), jwt.ErrTokenSignatureInvalid)
+	}
+}
+
+// verifyCached is for a token that verified before. What it says is known;
+// whether its key is still in use and its claims are still valid is not. It
+// returns neither token nor error when the signature must be verified again.
+func (v *Verifier) verifyCached(ctx context.Context, t *Token) (*Token, error) {
 	var issuer string
-	if !v.ignoresIss {
-		issuer = t.claims.iss
+	if !v.ignoresIssuer {
+		issuer = t.claims.Issuer
 	}
 	keys, err := v.source.SigningKeys(ctx, t.header, issuer)
 	if err != nil {
@@ -176,7 +233,7 @@ func (v *Verifier) verifyAgain(ctx context.Context, t *Token) (*Token, error) {
 			t = &renewed
 			v.cache.Add(t.raw, t)
 		}
-		if err = v.policy.judge(ctx, t); err == nil {
+		if err = v.validate(ctx, t); err == nil {
 			return t, nil
 		}
 	}
@@ -189,10 +246,7 @@ func (v *Verifier) verifyAgain(ctx context.Context, t *Token) (*Token, error) {
 // sameKey finds key among the candidates that would be tried: itself, or what
 // a new reading of the same entry made.
 func sameKey(candidates []*Key, key *Key) *Key {
-	for i, k := range candidates {
-		if i == maxCandidates {
-			break
-		}
+	for _, k := range candidates[:min(len(candidates), maxCandidates)] {
 		if k == key || k != nil && k.parsed != nil && k.sameAs(key) {
 			return k
 		}
@@ -200,34 +254,45 @@ func sameKey(candidates []*Key, key *Key) *Key {
 	return nil
 }
 
-// signer returns the key that verifies the signature. The error tells no key,
-// no key for the algorithm, and a bad signature apart.
-func (t *openedToken) signer(candidates []*Key) (*Key, error) {
-	there, tried := 0, 0
-	for _, k := range candidates {
-		if k == nil || k.parsed == nil { // from a source that is not ours
+// validate judges a token whose signature was verified: its claims, and only
+// when they hold the program's own checks.
+func (v *Verifier) validate(ctx context.Context, t *Token) error {
+	if err := v.claims.Validate(&t.claims, t.header.Type, t.key.binding); err != nil {
+		return err
+	}
+	if v.cfg.checks == nil {
+		return nil
+	}
+	return v.runChecks(ctx, t)
+}
+
+// runChecks runs all of the program's checks and returns one error of one
+// class for those that fail. A token that one check refuses is invalid, even
+// if another check could not decide.
+func (v *Verifier) runChecks(ctx context.Context, t *Token) error {
+	var refused, undecided fault.Problems
+	for _, check := range v.cfg.checks {
+		err := check(ctx, t)
+		if err == nil {
 			continue
 		}
-		there++
-		if !k.allows.has(t.alg) {
-			continue
+		text, ok := fault.Text(err)
+		if !ok {
+			text = show.Quote(err.Error())
 		}
-		if tried == maxCandidates {
-			break
-		}
-		tried++
-		if k.verifySignature(t.alg, t.signed, t.signature) {
-			return k, nil
+		switch class, cause := fault.Sort(err, ErrTokenInvalid); class {
+		case ErrTokenInvalid:
+			refused.Add(text, cause)
+		default:
+			undecided.Add(text, cause)
 		}
 	}
 	switch {
-	case there == 0:
-		return nil, invalid("the key source has no "+naming(t.header), ErrKeyNotFound)
-	case tried == 0:
-		return nil, invalid(wrongAlg.describe(t.header), ErrAlgorithmNotAllowed)
-	case tried == 1:
-		return nil, invalid("the signature does not verify with "+naming(t.header), jwt.ErrTokenSignatureInvalid)
-	default:
-		return nil, invalid("the signature does not verify with any of "+count(tried, "candidate")+" for "+naming(t.header), jwt.ErrTokenSignatureInvalid)
+	case !refused.Empty():
+		refused.Texts = append(refused.Texts, undecided.Texts...)
+		return fault.Invalid("check: "+refused.Text(), refused.Reasons...)
+	case !undecided.Empty():
+		return fault.Unavailable("check: "+undecided.Text(), undecided.Reasons...)
 	}
+	return nil
 }

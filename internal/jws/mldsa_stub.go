@@ -1,6 +1,6 @@
 //go:build !go1.27
 
-package jwks
+package jws
 
 import "github.com/golang-jwt/jwt/v5"
 

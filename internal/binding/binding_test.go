@@ -1,10 +1,12 @@
-package jwks
+package binding
 
 import (
 	"errors"
 	"testing"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/seed-22400188/jwks/internal/fault"
 )
 
 const (
@@ -23,52 +25,52 @@ func tenantSet(ids ...string) map[string]bool {
 	return set
 }
 
-func TestBindingAccepts(t *testing.T) {
+func TestAccepts(t *testing.T) {
 	const upper = "AAAAAAAA-0000-4000-8000-00000000000A"
 	tests := []struct {
 		name     string
-		b        *binding
+		b        *Binding
 		iss, tid string
 		want     bool
 	}{
 		{"no binding accepts all", nil, "https://anyone.example", "", true},
 		{"no binding accepts none", nil, "", "", true},
-		{"the issuer", newBinding(entraA, nil), entraA, "", true},
-		{"its tid does not matter", newBinding(entraA, nil), entraA, tenantB, true},
-		{"another issuer", newBinding(entraA, nil), entraB, tenantB, false},
-		{"no issuer", newBinding(entraA, nil), "", "", false},
-		{"a slash more", newBinding("https://a.example", nil), "https://a.example/", "", false},
-		{"another case", newBinding("https://a.example", nil), "https://A.example", "", false},
+		{"the issuer", New(entraA, nil), entraA, "", true},
+		{"its tid does not matter", New(entraA, nil), entraA, tenantB, true},
+		{"another issuer", New(entraA, nil), entraB, tenantB, false},
+		{"no issuer", New(entraA, nil), "", "", false},
+		{"a slash more", New("https://a.example", nil), "https://a.example/", "", false},
+		{"another case", New("https://a.example", nil), "https://A.example", "", false},
 
-		{"any tenant", newBinding(entra, nil), entraA, tenantA, true},
-		{"in upper case, as long as both agree", newBinding(entra, nil), fill(entra, upper), upper, true},
-		{"iss and tid in different case", newBinding(entra, nil), entraA, upper, false},
-		{"of another tenant than tid", newBinding(entra, nil), entraA, tenantB, false},
-		{"tid is missing", newBinding(entra, nil), entraA, "", false},
-		{"tid is no GUID", newBinding(entra, nil), fill(entra, "common"), "common", false},
-		{"tid is nearly a GUID", newBinding(entra, nil), fill(entra, tenantA[:35]+"g"), tenantA[:35] + "g", false},
-		{"the template itself", newBinding(entra, nil), entra, "{tenantid}", false},
-		{"the template and a tenant", newBinding(entra, nil), entra, tenantA, false},
-		{"no issuer under a template", newBinding(entra, nil), "", tenantA, false},
+		{"any tenant", New(entra, nil), entraA, tenantA, true},
+		{"in upper case, as long as both agree", New(entra, nil), Fill(entra, upper), upper, true},
+		{"iss and tid in different case", New(entra, nil), entraA, upper, false},
+		{"of another tenant than tid", New(entra, nil), entraA, tenantB, false},
+		{"tid is missing", New(entra, nil), entraA, "", false},
+		{"tid is not a GUID", New(entra, nil), Fill(entra, "common"), "common", false},
+		{"tid is nearly a GUID", New(entra, nil), Fill(entra, tenantA[:35]+"g"), tenantA[:35] + "g", false},
+		{"the template itself", New(entra, nil), entra, "{tenantid}", false},
+		{"the template and a tenant", New(entra, nil), entra, tenantA, false},
+		{"no issuer under a template", New(entra, nil), "", tenantA, false},
 
-		{"a tenant on the list", newBinding(entra, tenantSet(tenantA)), entraA, tenantA, true},
-		{"the list does not mind the case", newBinding(entra, tenantSet(tenantA)), fill(entra, upper), upper, true},
-		{"a tenant that is not on it", newBinding(entra, tenantSet(tenantA)), entraB, tenantB, false},
+		{"a tenant on the list", New(entra, tenantSet(tenantA)), entraA, tenantA, true},
+		{"the list does not mind the case", New(entra, tenantSet(tenantA)), Fill(entra, upper), upper, true},
+		{"a tenant that is not on it", New(entra, tenantSet(tenantA)), entraB, tenantB, false},
 
-		{"a key of one tenant", mustForKey(newBinding(entra, nil), entraA), entraA, tenantA, true},
-		{"serves that tenant only", mustForKey(newBinding(entra, nil), entraA), entraB, tenantB, false},
-		{"and the tid must agree", mustForKey(newBinding(entra, nil), entraA), entraA, tenantB, false},
-		{"and the tenant be allowed", mustForKey(newBinding(entra, tenantSet(tenantB)), entraA), entraA, tenantA, false},
+		{"a key of one tenant", mustForKey(New(entra, nil), entraA), entraA, tenantA, true},
+		{"serves that tenant only", mustForKey(New(entra, nil), entraA), entraB, tenantB, false},
+		{"and the tid must agree", mustForKey(New(entra, nil), entraA), entraA, tenantB, false},
+		{"and the tenant be allowed", mustForKey(New(entra, tenantSet(tenantB)), entraA), entraA, tenantA, false},
 	}
 	for _, test := range tests {
-		if got := test.b.accepts(test.iss, test.tid); got != test.want {
+		if got := test.b.Accepts(test.iss, test.tid); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
-		err := test.b.check(test.iss, test.tid)
+		err := test.b.Check(test.iss, test.tid)
 		if (err == nil) != test.want {
 			t.Errorf("%s: check says %v", test.name, err)
 		}
-		if err != nil && (!errors.Is(err, ErrTokenInvalid) || !errors.Is(err, jwt.ErrTokenInvalidIssuer) || errors.Is(err, ErrUnavailable)) {
+		if err != nil && (!errors.Is(err, fault.ErrTokenInvalid) || !errors.Is(err, jwt.ErrTokenInvalidIssuer) || errors.Is(err, fault.ErrUnavailable)) {
 			t.Errorf("%s: %v", test.name, err)
 		}
 		if missing := errors.Is(err, jwt.ErrTokenRequiredClaimMissing); missing != (err != nil && test.iss == "") {
@@ -77,19 +79,19 @@ func TestBindingAccepts(t *testing.T) {
 	}
 }
 
-func mustForKey(b *binding, own string) *binding {
-	bound, err := b.forKey(own)
+func mustForKey(b *Binding, issuer string) *Binding {
+	bound, err := b.ForKey(issuer)
 	if err != nil {
 		panic(err)
 	}
 	return bound
 }
 
-// The three ways a key's own issuer can fit the client's, and those it cannot.
-func TestBindingOfAKeyThatNamesItsIssuer(t *testing.T) {
+// The three ways in which an issuer that a key names can fit the client's.
+func TestForKey(t *testing.T) {
 	tests := []struct {
-		name, client, own string
-		want              string // the issuer that the key is bound to; "-" when it is unusable
+		name, client, named string
+		want                string // the issuer that the key is bound to; "-" when it is unusable
 	}{
 		{"none", entraA, "", entraA},
 		{"the client's", entraA, entraA, entraA},
@@ -99,13 +101,13 @@ func TestBindingOfAKeyThatNamesItsIssuer(t *testing.T) {
 		{"another tenant than the client's", entraA, entraB, "-"},
 		{"a template that the client's does not fit", "https://sts.example/" + tenantA + "/", entra, "-"},
 		{"another template", entra, "https://sts.example/{tenantid}/", "-"},
-		{"what does not fit the client's template", entra, "https://login.example/common/v2.0", "-"},
-		{"what has more than the template", entra, entraA + "/", "-"},
+		{"an issuer that does not fit the client's template", entra, "https://login.example/common/v2.0", "-"},
+		{"an issuer with more than the template", entra, entraA + "/", "-"},
 		{"another host", entra, "https://evil.example/" + tenantA + "/v2.0", "-"},
-		{"a client without an issuer takes no notice", "", entraA, ""},
+		{"a client without an issuer does not care", "", entraA, ""},
 	}
 	for _, test := range tests {
-		b, err := newBinding(test.client, nil).forKey(test.own)
+		b, err := New(test.client, nil).ForKey(test.named)
 		switch {
 		case test.want == "-":
 			if err == nil {
@@ -113,7 +115,7 @@ func TestBindingOfAKeyThatNamesItsIssuer(t *testing.T) {
 			}
 		case err != nil:
 			t.Errorf("%s: %v", test.name, err)
-		case test.want == "" && b != nil, test.want != "" && b.issuer != test.want:
+		case b.Issuer() != test.want, test.want == "" && b != nil:
 			t.Errorf("%s: bound to %+v, want %s", test.name, b, test.want)
 		}
 	}
@@ -130,7 +132,7 @@ func TestFits(t *testing.T) {
 		{"https://{tenantid}.example/{tenantid}", "https://" + tenantA + ".example/" + tenantA, true},
 		{"https://{tenantid}.example/{tenantid}", "https://" + tenantA + ".example/" + tenantB, false},
 		{entra, entra, false},
-		{entraA, entraA, false}, // no template
+		{entraA, entraA, false}, // not a template
 		{entra, "https://login.example//v2.0", false},
 		{entra, "https://login.example/" + tenantA, false},
 		{entra, "https://login.example/" + tenantA + "/v2.0/x", false},
@@ -139,8 +141,8 @@ func TestFits(t *testing.T) {
 		{entra, "", false},
 	}
 	for _, test := range tests {
-		if got := fits(test.template, test.issuer); got != test.want {
-			t.Errorf("fits(%q, %q) = %v", test.template, test.issuer, got)
+		if got := Fits(test.template, test.issuer); got != test.want {
+			t.Errorf("Fits(%q, %q) = %v", test.template, test.issuer, got)
 		}
 	}
 }
@@ -160,8 +162,8 @@ func TestIsGUID(t *testing.T) {
 		"":       false,
 		"common": false,
 	} {
-		if got := isGUID(s); got != want {
-			t.Errorf("isGUID(%q) = %v", s, got)
+		if got := IsGUID(s); got != want {
+			t.Errorf("IsGUID(%q) = %v", s, got)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package jwks
+package jws
 
 import (
 	"crypto"
@@ -17,10 +17,10 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Our own RS256 and ES256 must say what golang-jwt's say, of right signatures,
-// of wrong ones, and of what is no signature at all.
+// Our own RS256 and ES256 must accept and refuse what golang-jwt's do: right
+// signatures, wrong ones, and bytes that are not a signature at all.
 
-func TestRS256AgreesWithGolangJWT(t *testing.T) {
+func TestRS256_AgreesWithGolangJWT(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -35,19 +35,19 @@ func TestRS256AgreesWithGolangJWT(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		agree(t, theirs, algRS256, input, signature, &key.PublicKey, true)
-		agree(t, theirs, algRS256, input+"x", signature, &key.PublicKey, false)
+		agree(t, theirs, RS256, input, signature, &key.PublicKey, true)
+		agree(t, theirs, RS256, input+"x", signature, &key.PublicKey, false)
 	}
 	signature, err := theirs.Sign("input", key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for n := range 300 {
-		agree(t, theirs, algRS256, "input", append(signature[:min(n, 256):min(n, 256)], make([]byte, max(0, n-256))...), &key.PublicKey, n == 256)
+		agree(t, theirs, RS256, "input", append(signature[:min(n, 256):min(n, 256)], make([]byte, max(0, n-256))...), &key.PublicKey, n == 256)
 	}
 	for i := range signature {
 		signature[i] ^= 1 << (i % 8)
-		agree(t, theirs, algRS256, "input", signature, &key.PublicKey, false)
+		agree(t, theirs, RS256, "input", signature, &key.PublicKey, false)
 		signature[i] ^= 1 << (i % 8)
 	}
 	sum := sha256.Sum256([]byte("input"))
@@ -55,10 +55,10 @@ func TestRS256AgreesWithGolangJWT(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	agree(t, theirs, algRS256, "input", salted, &key.PublicKey, false)
+	agree(t, theirs, RS256, "input", salted, &key.PublicKey, false)
 }
 
-func TestES256AgreesWithGolangJWT(t *testing.T) {
+func TestES256_AgreesWithGolangJWT(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -76,10 +76,10 @@ func TestES256AgreesWithGolangJWT(t *testing.T) {
 		} else if n > 200 {
 			continue // checking takes longer than signing
 		}
-		agree(t, theirs, algES256, input, signature, &key.PublicKey, true)
-		agree(t, theirs, algES256, input+"x", signature, &key.PublicKey, false)
+		agree(t, theirs, ES256, input, signature, &key.PublicKey, true)
+		agree(t, theirs, ES256, input+"x", signature, &key.PublicKey, false)
 		signature[n%64] ^= 1 << (n % 8)
-		agree(t, theirs, algES256, input, signature, &key.PublicKey, false)
+		agree(t, theirs, ES256, input, signature, &key.PublicKey, false)
 	}
 
 	signature, err := theirs.Sign("input", key)
@@ -87,7 +87,7 @@ func TestES256AgreesWithGolangJWT(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range 80 {
-		agree(t, theirs, algES256, "input", append(signature[:min(n, 64):min(n, 64)], make([]byte, max(0, n-64))...), &key.PublicKey, n == 64)
+		agree(t, theirs, ES256, "input", append(signature[:min(n, 64):min(n, 64)], make([]byte, max(0, n-64))...), &key.PublicKey, n == 64)
 	}
 	order := elliptic.P256().Params().N
 	r, s := new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])
@@ -100,17 +100,17 @@ func TestES256AgreesWithGolangJWT(t *testing.T) {
 		for j, b := range numbers {
 			// -s is as good as s: ECDSA signatures are malleable, and so is golang-jwt's reading.
 			right := a == r && (b == s || j == 11)
-			agree(t, theirs, algES256, "input", append(a.FillBytes(make([]byte, 32)), b.FillBytes(make([]byte, 32))...), &key.PublicKey, right)
+			agree(t, theirs, ES256, "input", append(a.FillBytes(make([]byte, 32)), b.FillBytes(make([]byte, 32))...), &key.PublicKey, right)
 		}
 	}
 	der, err := asn1.Marshal(struct{ R, S *big.Int }{r, s})
 	if err != nil {
 		t.Fatal(err)
 	}
-	agree(t, theirs, algES256, "input", der, &key.PublicKey, false)
+	agree(t, theirs, ES256, "input", der, &key.PublicKey, false)
 }
 
-// FuzzES256 looks for a signature of which we think otherwise than golang-jwt.
+// FuzzES256 looks for a signature on which we and golang-jwt disagree.
 func FuzzES256(f *testing.F) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -127,17 +127,17 @@ func FuzzES256(f *testing.F) {
 		f.Add(input, append([]byte{0}, signature[1:]...))
 	}
 	f.Fuzz(func(t *testing.T, input string, signature []byte) {
-		want, got := theirs.Verify(input, signature, &key.PublicKey), signingMethods[algES256].Verify(input, signature, &key.PublicKey)
+		want, got := theirs.Verify(input, signature, &key.PublicKey), methods[ES256].Verify(input, signature, &key.PublicKey)
 		if (got == nil) != (want == nil) {
 			t.Fatalf("%q under %x: %v, golang-jwt says %v", input, signature, got, want)
 		}
 	})
 }
 
-// agree asks both and wants the same, and that it is right or not.
-func agree(t *testing.T, theirs jwt.SigningMethod, a algorithm, input string, signature []byte, key any, right bool) {
+// agree wants the same verdict of both, and that it is the right one.
+func agree(t *testing.T, theirs jwt.SigningMethod, a Algorithm, input string, signature []byte, key any, right bool) {
 	t.Helper()
-	want, got := theirs.Verify(input, signature, key), signingMethods[a].Verify(input, signature, key)
+	want, got := theirs.Verify(input, signature, key), methods[a].Verify(input, signature, key)
 	if (got == nil) != (want == nil) || got != nil && got.Error() != want.Error() {
 		t.Fatalf("%s of %q under %x: %v, golang-jwt says %v", theirs.Alg(), input, signature, got, want)
 	}
@@ -146,28 +146,28 @@ func agree(t *testing.T, theirs jwt.SigningMethod, a algorithm, input string, si
 	}
 }
 
-func TestSigningMethodsWantTheirTypeOfKey(t *testing.T) {
+func TestVerify_WantsTheTypeOfKey(t *testing.T) {
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, key := range []any{nil, ec, "key", []byte("key"), (*rsa.PrivateKey)(nil)} {
-		if err := signingMethods[algRS256].Verify("input", make([]byte, 256), key); !errors.Is(err, jwt.ErrInvalidKeyType) {
+		if err := methods[RS256].Verify("input", make([]byte, 256), key); !errors.Is(err, jwt.ErrInvalidKeyType) {
 			t.Errorf("RS256 with %T: %v", key, err)
 		}
-		if err := signingMethods[algES256].Verify("input", make([]byte, 64), key); !errors.Is(err, jwt.ErrInvalidKeyType) {
+		if err := methods[ES256].Verify("input", make([]byte, 64), key); !errors.Is(err, jwt.ErrInvalidKeyType) {
 			t.Errorf("ES256 with %T: %v", key, err)
 		}
 	}
-	for a, m := range signingMethods {
-		if m != nil && algorithmNamed(m.Alg()) != algorithm(a) {
+	for a, m := range methods {
+		if m != nil && Named(m.Alg()) != Algorithm(a) {
 			t.Errorf("the method of algorithm %d is %s", a, m.Alg())
 		}
 	}
 }
 
-// TestIntegersAreDER holds appendInteger to encoding/asn1.
-func TestIntegersAreDER(t *testing.T) {
+// TestAppendInteger_IsDER holds appendInteger to encoding/asn1.
+func TestAppendInteger_IsDER(t *testing.T) {
 	for range 100_000 {
 		number := make([]byte, 1+mathrand.IntN(33))
 		for i := mathrand.IntN(len(number) + 1); i < len(number); i++ { // with zeros before it

@@ -1,0 +1,133 @@
+// Package binding ties keys to the issuer that published them: a key never
+// verifies a token of another issuer. It knows Entra's issuers, whose name has
+// a place for the tenant.
+package binding
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/seed-22400188/jwks/internal/fault"
+	"github.com/seed-22400188/jwks/internal/show"
+)
+
+// Placeholder stands for a tenant in the issuer of Entra's discovery documents
+// and keys. An issuer with it is a template.
+const Placeholder = "{tenantid}"
+
+// Binding is what a key is bound to. A nil one accepts every token.
+type Binding struct {
+	issuer   string          // exact, or a template
+	template bool            // issuer has the placeholder
+	tenants  map[string]bool // of a template, in lower case; nil: any
+	parent   *Binding        // of one tenant's key: the template, which decides on tenants
+}
+
+// New binds to an issuer, which may be a template for these tenants (GUIDs in
+// lower case; nil: any). It is nil for "", no issuer.
+func New(issuer string, tenants map[string]bool) *Binding {
+	if issuer == "" {
+		return nil
+	}
+	return &Binding{issuer: issuer, template: IsTemplate(issuer), tenants: tenants}
+}
+
+// Issuer returns the issuer or the template, "" for a nil Binding.
+func (b *Binding) Issuer() string {
+	if b == nil {
+		return ""
+	}
+	return b.issuer
+}
+
+// Accepts says whether a key may verify a token with this "iss" and "tid". Only
+// a template looks at tid.
+func (b *Binding) Accepts(iss, tid string) bool {
+	switch {
+	case b == nil:
+		return true
+	case b.parent != nil:
+		return iss == b.issuer && b.parent.Accepts(iss, tid)
+	case !b.template:
+		return iss == b.issuer
+	default:
+		return b.Allows(tid) && Fill(b.issuer, tid) == iss
+	}
+}
+
+// Allows says whether a template is for this tenant.
+func (b *Binding) Allows(tenant string) bool {
+	return IsGUID(tenant) && (b.tenants == nil || b.tenants[strings.ToLower(tenant)])
+}
+
+// Check is Accepts with an error that says what was expected. It matches
+// golang-jwt's ErrTokenInvalidIssuer, and ErrTokenRequiredClaimMissing without
+// an iss.
+func (b *Binding) Check(iss, tid string) error {
+	if b.Accepts(iss, tid) {
+		return nil
+	}
+	if iss == "" {
+		return fault.Invalid("iss claim is missing, want "+show.Quote(b.issuer), jwt.ErrTokenRequiredClaimMissing, jwt.ErrTokenInvalidIssuer)
+	}
+	if b.template || b.parent != nil {
+		return fault.Invalid("iss "+show.Quote(iss)+" with tid "+show.Quote(tid)+" is not of a tenant allowed for "+show.Quote(b.issuer), jwt.ErrTokenInvalidIssuer)
+	}
+	return fault.Invalid("iss is "+show.Quote(iss)+", want "+show.Quote(b.issuer), jwt.ErrTokenInvalidIssuer)
+}
+
+// ForKey returns the binding of a key that names an issuer itself, as Entra's
+// keys do, or names none. The error says why such a key cannot serve b's issuer.
+func (b *Binding) ForKey(issuer string) (*Binding, error) {
+	switch {
+	case b == nil || issuer == "" || issuer == b.issuer:
+		return b, nil
+	case IsTemplate(issuer) && !b.template && Fits(issuer, b.issuer):
+		return b, nil
+	case b.template && Fits(b.issuer, issuer):
+		return &Binding{issuer: issuer, parent: b}, nil
+	}
+	return nil, errors.New("issuer " + show.Quote(issuer) + " is not " + show.Quote(b.issuer))
+}
+
+// IsTemplate says whether an issuer has a place for the tenant.
+func IsTemplate(issuer string) bool { return strings.Contains(issuer, Placeholder) }
+
+// Fits says whether issuer is what the template gives for some tenant.
+func Fits(template, issuer string) bool {
+	before, _, ok := strings.Cut(template, Placeholder)
+	if !ok || len(issuer) < len(before)+GUIDLength {
+		return false
+	}
+	tenant := issuer[len(before) : len(before)+GUIDLength]
+	return IsGUID(tenant) && Fill(template, tenant) == issuer
+}
+
+// Fill puts a tenant in its place.
+func Fill(template, tenant string) string {
+	return strings.ReplaceAll(template, Placeholder, tenant)
+}
+
+// GUIDLength is the length of a GUID in bytes.
+const GUIDLength = 36
+
+// IsGUID accepts the textual form of RFC 9562 section 4, in either case.
+func IsGUID(s string) bool {
+	if len(s) != GUIDLength {
+		return false
+	}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case i == 8 || i == 13 || i == 18 || i == 23:
+			if c != '-' {
+				return false
+			}
+		case '0' <= c && c <= '9', 'a' <= c && c <= 'f', 'A' <= c && c <= 'F':
+		default:
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,139 @@
+package jwks
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"slices"
+	"sync"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/seed-22400188/jwks/internal/jwk"
+	"github.com/seed-22400188/jwks/internal/jws"
+	"github.com/seed-22400188/jwks/internal/show"
+)
+
+// Key is a public key that may verify tokens. It is immutable and safe to
+// share. Only reading a key set makes one; the zero value is not usable.
+type Key struct {
+	alone    [1]*Key          // the key as a list of one, so that finding it allocates nothing
+	copied   sync.Once        // guards public
+	public   crypto.PublicKey // a copy for callers, made when the first one asks
+	verifier crypto.PublicKey // what signatures are checked with; never leaves the package
+	allows   jws.Set
+	binding  *binding
+	parsed   *jwk.Key
+	digest   [32]byte // SHA-256 of the entry's text: a refresh keeps a key whose entry did not change
+}
+
+// ID returns the "kid" (RFC 7517 section 4.5), "" when the JWK has none.
+func (k *Key) ID() string { return k.parsed.ID }
+
+// Type returns the "kty" (RFC 7517 section 4.1): RSA, EC, OKP or AKP.
+func (k *Key) Type() string { return k.parsed.Type }
+
+// Use returns the "use" as published (RFC 7517 section 4.2): "sig" or "".
+func (k *Key) Use() string { return k.parsed.Use }
+
+// Algorithms returns the JWS algorithms that this key may verify: its declared
+// "alg" (RFC 7517 section 4.4), else those that its type and curve allow. An
+// Ed25519 key lists both of its names, EdDSA and Ed25519 (RFC 9864).
+func (k *Key) Algorithms() []string { return slices.Clone(k.parsed.Algorithms) }
+
+// Issuer returns the issuer that this key is bound to, "" when it is bound to
+// none. A bound key never verifies a token of another issuer.
+func (k *Key) Issuer() string { return k.binding.Issuer() }
+
+// Public returns the key as crypto/x509 would: *rsa.PublicKey,
+// *ecdsa.PublicKey, ed25519.PublicKey, and on Go 1.27 and later
+// *mldsa.PublicKey. Callers of one Key share what is returned and must not
+// change it; changing it would not change what this package verifies with.
+func (k *Key) Public() crypto.PublicKey {
+	k.copied.Do(func() { k.public = clonePublic(k.verifier) })
+	return k.public
+}
+
+// Thumbprint returns the JWK thumbprint with SHA-256, base64url (RFC 7638).
+// It is computed at each call.
+func (k *Key) Thumbprint() string {
+	j := jose.JSONWebKey{Key: k.verifier}
+	sum, err := j.Thumbprint(crypto.SHA256)
+	if err != nil { // go-jose knows every type that reading a key lets through
+		return ""
+	}
+	return base64.RawURLEncoding.EncodeToString(sum)
+}
+
+// JWK returns a copy of the key in go-jose's type, without certificates.
+func (k *Key) JWK() jose.JSONWebKey {
+	return jose.JSONWebKey{Key: clonePublic(k.verifier), KeyID: k.parsed.ID, Algorithm: k.parsed.Alg, Use: k.parsed.Use}
+}
+
+// newKey binds a parsed key. It fails for a key that names another issuer.
+func newKey(parsed *jwk.Key, b *binding, digest [32]byte) (*Key, error) {
+	keyBinding, err := b.ForKey(parsed.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	k := &Key{
+		parsed:   parsed,
+		verifier: parsed.Public,
+		allows:   jws.SetOf(parsed.Algorithms),
+		binding:  keyBinding,
+		digest:   digest,
+	}
+	k.alone[0] = k
+	return k, nil
+}
+
+// verifies checks a signature over signed. The key must allow the algorithm:
+// its type and curve, and the "alg" of its JWK where there is one.
+func (k *Key) verifies(a jws.Algorithm, signed string, signature []byte) bool {
+	return k.allows.Has(a) && jws.Verify(a, k.verifier, signed, signature)
+}
+
+// sameAs says whether two keys are the same material for the same algorithms
+// and issuer.
+func (k *Key) sameAs(other *Key) bool {
+	return k == other || k.parsed.Alg == other.parsed.Alg && k.Issuer() == other.Issuer() && jwk.Equal(k.verifier, other.verifier)
+}
+
+// marshal writes the key as a JWK. Besides the members that go-jose writes it
+// keeps those that choose and bind the key.
+func (k *Key) marshal() (json.RawMessage, error) {
+	entry, err := k.JWK().MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("jwks: key %s: %w", show.Quote(k.ID()), err)
+	}
+	for _, more := range [][2]string{{"x5t", k.parsed.X5t}, {"x5t#S256", k.parsed.X5tS256}, {"issuer", k.parsed.Issuer}} {
+		if more[1] == "" {
+			continue
+		}
+		value, err := json.Marshal(more[1])
+		if err != nil {
+			return nil, fmt.Errorf("jwks: key %s: %w", show.Quote(k.ID()), err)
+		}
+		entry = append(entry[:len(entry)-1], `,"`+more[0]+`":`...)
+		entry = append(append(entry, value...), '}')
+	}
+	return entry, nil
+}
+
+// clonePublic copies a public key.
+func clonePublic(key crypto.PublicKey) crypto.PublicKey {
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		return &rsa.PublicKey{N: new(big.Int).Set(k.N), E: k.E}
+	case *ecdsa.PublicKey:
+		return &ecdsa.PublicKey{Curve: k.Curve, X: new(big.Int).Set(k.X), Y: new(big.Int).Set(k.Y)}
+	case ed25519.PublicKey:
+		return slices.Clone(k)
+	}
+	return key // *mldsa.PublicKey cannot be changed from outside
+}

@@ -1,5 +1,0 @@
-//go:build jwks_tokencache
-
-package jwks
-
-const defaultTokenCache = 64
