@@ -14,7 +14,7 @@ import (
 	"github.com/seed-22400188/jwks/internal/tokencache"
 )
 
-// defaultLeeway is for clocks that disagree.
+// defaultLeeway allows for clocks that disagree.
 const defaultLeeway = 30 * time.Second
 
 // VerifierOption configures a [Verifier]. Options are applied in order; of two
@@ -58,7 +58,7 @@ func newVerifierConfig(source KeySource, opts []VerifierOption) (*verifierConfig
 	return c, errors.Join(append(errs, c.check(source)...)...)
 }
 
-// check judges what needs the source and all options to be known.
+// check looks at what depends on the source and on several options.
 func (c *verifierConfig) check(source KeySource) []error {
 	var errs []error
 	absent := isNilSource(source)
@@ -220,8 +220,8 @@ func WithTokenTypes(typ ...string) VerifierOption {
 
 // WithAccessTokenProfile accepts OAuth 2.0 access tokens of RFC 9068 only:
 // "typ" at+jwt (section 2.1), and iss, exp, aud, sub, client_id, iat and jti
-// present (section 2.2) and not empty. Which audience, [WithAudience] says. It
-// is stricter than [WithoutExpiry]: exp stays required.
+// present (section 2.2) and not empty. The audience itself is for [WithAudience]
+// to compare. exp stays required beside [WithoutExpiry].
 func WithAccessTokenProfile() VerifierOption {
 	return verifierOption(func(c *verifierConfig) error { c.AccessToken = true; return nil })
 }
@@ -264,8 +264,8 @@ func WithAuthorizedParties(azp ...string) VerifierOption {
 // WithCheck adds a check of the program's own, after all built-in ones and
 // only when they passed; repeatable, and all of them run. Its error stays in
 // the chain and makes the token invalid ([ErrTokenInvalid]), unless it matches
-// [ErrUnavailable], for a check that asks somebody else. f must be safe for
-// concurrent use.
+// [ErrUnavailable]: a check that asks another service may be unable to decide.
+// f must be safe for concurrent use.
 func WithCheck(f func(ctx context.Context, t *Token) error) VerifierOption {
 	return verifierOption(func(c *verifierConfig) error {
 		if f == nil {
@@ -288,14 +288,14 @@ func WithMaxTokenSize(n int) VerifierOption {
 	})
 }
 
-// WithTokenCache remembers up to size verified tokens, so that a token that
-// comes again costs no signature. Off by default, and with 0.
+// WithTokenCache keeps up to size verified tokens, so that a token that comes
+// again needs no signature check. Off by default, and with 0.
 //
 // A hit is the whole token, byte for byte, and everything that can change is
-// looked at again: the key source must still offer the key, and the times, the
-// rest of the policy and [WithCheck] are judged anew. Refused tokens are never
-// remembered. The tokens, which are credentials, stay in memory until others
-// displace them.
+// checked again: the key source must still offer the key, and the times, the
+// other claims and each [WithCheck] must still pass. Refused tokens are never
+// kept. The tokens, which are credentials, stay in memory until others displace
+// them.
 func WithTokenCache(size int) VerifierOption {
 	return verifierOption(func(c *verifierConfig) error {
 		if size < 0 {
@@ -318,8 +318,8 @@ func WithNow(now func() time.Time) VerifierOption {
 	})
 }
 
-// setList takes a copy of a list, which must not be empty: an empty list is
-// more likely a setting that was not read than the wish to check nothing.
+// setList copies a list, which must not be empty: an empty list is more likely
+// a setting that was not read than the wish to check nothing.
 func setList(option string, values []string, to *[]string) error {
 	if len(values) == 0 {
 		return configError(option, "the list is empty")

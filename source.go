@@ -15,7 +15,7 @@ type KeySource interface {
 	// SigningKeys returns the candidates for a token with header h whose
 	// unverified "iss" is issuer, best first. At most four are tried. issuer is
 	// "" where the payload has none or cannot be read; what is wrong with it is
-	// told after the signature. Issuers, which need it, are not asked then.
+	// reported after the signature. [Issuers] need it and are not asked then.
 	SigningKeys(ctx context.Context, h Header, issuer string) ([]*Key, error)
 }
 

@@ -18,8 +18,8 @@ import (
 // Nothing in it is verified until [Verifier.Verify] returned a [Token].
 type Header struct{ Algorithm, KeyID, Type, X5t, X5tS256 string }
 
-// Token is a verified token. Only [Verifier.Verify] makes one, so having one
-// means that it was verified: there is none together with an error. It is
+// Token is a verified token. Only [Verifier.Verify] makes one, and never returns
+// one together with an error, so having one means that it was verified. It is
 // immutable and safe to share between goroutines.
 type Token struct {
 	raw    string
