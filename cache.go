@@ -1,108 +1,235 @@
 package jwks
 
 import (
-	"cmp"
+	"context"
+	"log/slog"
+	"math"
 	"slices"
-	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/seed-22400188/jwks/internal/freshness"
 )
 
-// snapshot is what the cache holds of one issuer: immutable, but for the
-// moment until which lookups need not ask the policy.
-type snapshot struct {
-	set      *KeySet
-	retained []retained
-	metadata *Metadata // nil without discovery, and with a seed
-	schedule
+// cache holds the newest key set of one issuer and answers lookups from it. It
+// has one lock, and carries out what its policy decides: lookup.go has the
+// lookups, flight.go the refreshes. It knows nothing of HTTP: its origin loads.
+//
+// A method whose name ends in Locked is called with the lock held. Such names
+// are in these three files only.
+type cache struct {
+	cfg       cacheConfig
+	origin    origin
+	announcer announcer
+	clock     clock
 
-	jwksURL      string
-	discoveryURL string // where the metadata was found
-	discovered   moment // when
-	etag         string // validators of the key set
-	lastModified string
-	asked        time.Duration // the lifetime that the answer's headers asked for
-	said         bool          // whether they asked for one
-	began        moment        // when the refresh that brought or confirmed it began
-	fetchedAt    moment        // when it was brought or confirmed; never for a seed
-	quietUntil   atomic.Int64
+	life    context.Context // ends with close
+	end     context.CancelFunc
+	running sync.WaitGroup // the refresh under way
+	calls   atomic.Int64   // lookups that may wait
+	retired atomic.Bool    // to be closed when none is left
+
+	current atomic.Pointer[snapshot] // what lookups read; nil when empty or closed
+
+	mu      sync.Mutex // everything below; never held across I/O or a callback
+	closed  bool
+	policy  freshness.Policy
+	flight  *flight
+	binding *binding      // of the keys: as configured, else to the issuer that a discovery document named
+	landed  chan struct{} // closed when a refresh ends; for keepWarm
+
+	counts      struct{ fetches, notModified, failures uint64 }
+	lastError   error
+	lastErrorAt freshness.Moment
+}
+
+// cacheConfig is what a cache needs of a client's options.
+type cacheConfig struct {
+	policy    freshness.Config
+	retention time.Duration
+	deadline  time.Duration // of one refresh
+	jwksURL   string        // "" where discovery finds it
+	binding   *binding      // nil where no issuer is configured
+	logger    *slog.Logger
+	observer  func(Event)
+}
+
+// open makes the zero cache usable. It starts no goroutine.
+func (c *cache) open(cfg cacheConfig, o origin) {
+	c.cfg, c.origin, c.clock = cfg, o, newClock()
+	c.policy, c.binding = freshness.New(cfg.policy), cfg.binding
+	c.announcer.logger, c.announcer.observer = cfg.logger, cfg.observer
+	c.life, c.end = context.WithCancel(context.Background())
+}
+
+// clock gives the moments of the policy. It is monotonic.
+type clock struct{ epoch time.Time }
+
+func newClock() clock { return clock{time.Now()} }
+
+func (c clock) now() freshness.Moment { return freshness.Moment(time.Since(c.epoch)) }
+
+// at is the moment of a time that this process measured.
+func (c clock) at(t time.Time) freshness.Moment { return freshness.Moment(t.Sub(c.epoch)) }
+
+// snapshot is what the cache holds: immutable, but for the moment until which
+// lookups need not ask the policy.
+type snapshot struct {
+	loaded
+	generation uint64 // of the set, for the policy's memory
+	retained   []retained
+	began      freshness.Moment // when the refresh that brought or confirmed it began
+	fetchedAt  freshness.Moment // when it ended; Never for a seed
+	quietUntil atomic.Int64
 }
 
 // seeded says that the set came with the configuration.
-func (s *snapshot) seeded() bool { return s.fetchedAt == never }
+func (s *snapshot) seeded() bool { return s.fetchedAt == freshness.Never }
 
-// wanted is what a lookup looks for.
-type wanted struct {
-	header   Header
-	any      bool // the first key with the kid, whatever its algorithm
-	set      bool // no key: the set will do
-	document bool // with set: it must have come with a discovery document
-	again    bool // a key is there, but did not verify the token: see recheck
+// installSeed takes in a set that came with the configuration.
+func (c *cache) installSeed(set *KeySet) {
+	began := freshness.Moment(-1) // before any lookup
+	if c.cfg.policy.Static {
+		began = freshness.Never // there is nothing newer to ask for
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := &snapshot{loaded: loaded{set: set}, began: began, fetchedAt: freshness.Never}
+	s.generation = c.policy.InstallSeed()
+	c.current.Store(s)
+	c.updateQuietUntilLocked(c.clock.now())
 }
 
-// choose finds what is wanted. A nil snapshot has nothing.
-func (s *snapshot) choose(w *wanted, now moment) ([]*Key, verdict) {
-	switch {
-	case s == nil, w.document && s.metadata == nil:
-		return nil, missing
-	case w.set:
-		return nil, chosen
-	case w.any:
-		return s.named(w.header.KeyID, now)
-	default:
-		return s.chooseFor(&w.header, now)
+// updateQuietUntilLocked tells lookups until when they need not ask the policy.
+func (c *cache) updateQuietUntilLocked(now freshness.Moment) {
+	if s := c.current.Load(); s != nil {
+		s.quietUntil.Store(int64(c.policy.QuietUntil(now)))
 	}
 }
 
-// chooseFor finds the keys for a token's header: in the set, else among the
-// keys that left it.
-func (s *snapshot) chooseFor(h *Header, now moment) ([]*Key, verdict) {
-	keys, v := s.set.choose(h)
-	if v != missing || len(s.retained) == 0 || h.KeyID == "" && h.X5tS256 == "" && h.X5t == "" {
-		return keys, v
+// announceLocked queues an event. It is delivered when the lock is given back.
+func (c *cache) announceLocked(e Event) {
+	e.Issuer, e.URL = c.issuerLocked(), c.jwksURLLocked()
+	c.announcer.announce(e)
+}
+
+// unlockAndDeliver gives the lock back, and then delivers the events that were
+// queued under it.
+func (c *cache) unlockAndDeliver() {
+	c.mu.Unlock()
+	c.announcer.deliver()
+}
+
+// issuerLocked is the issuer that the keys are bound to, "" while that is not
+// known or none.
+func (c *cache) issuerLocked() string {
+	return c.binding.Issuer()
+}
+
+// jwksURLLocked is the URL of the key set, "" until it is known.
+func (c *cache) jwksURLLocked() string {
+	if s := c.current.Load(); s != nil && s.jwksURL != "" {
+		return s.jwksURL
 	}
+	return c.cfg.jwksURL
+}
+
+// status says how the cache is doing.
+func (c *cache) status() Status {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now, wall := c.clock.now(), time.Now()
+	at := func(m freshness.Moment) time.Time {
+		if m == freshness.Never {
+			return time.Time{}
+		}
+		return wall.Add(m.Sub(now))
+	}
+	st := Status{
+		Issuer:              c.issuerLocked(),
+		JWKSURL:             c.jwksURLLocked(),
+		LastError:           c.lastError,
+		ConsecutiveFailures: c.policy.Failures(),
+		Fetches:             c.counts.fetches,
+		NotModified:         c.counts.notModified,
+		Failures:            c.counts.failures,
+		Throttled:           c.policy.ThrottledLookups(),
+	}
+	if c.lastError != nil {
+		st.LastErrorAt = at(c.lastErrorAt)
+	}
+	if retryAt := c.policy.RetryAt(); now < retryAt {
+		st.NextAttempt = at(retryAt)
+	}
+	s := c.current.Load()
+	if s == nil {
+		return st
+	}
+	schedule := c.policy.Schedule()
+	st.State = State(schedule.State(now)) // the same states in the same order
+	st.KeyIDs, st.Skipped = s.set.ids(), s.set.Skipped()
 	for _, r := range s.retained {
 		if now < r.until {
-			if keys, v := r.keys.choose(h); v != missing {
-				return keys, v
-			}
+			st.Retained = append(st.Retained, r.keys.ids()...)
 		}
 	}
-	return nil, missing
+	st.FetchedAt, st.ExpiresAt, st.StaleUntil = at(s.fetchedAt), at(schedule.Expiry), at(schedule.StaleEnd)
+	return st
 }
 
-// named finds the keys with a kid.
-func (s *snapshot) named(kid string, now moment) ([]*Key, verdict) {
-	if keys := s.set.withID(kid); len(keys) > 0 {
-		return keys, chosen
+// close ends the refresh under way and empties the cache. It does not wait.
+func (c *cache) close() {
+	c.mu.Lock()
+	c.closed = true
+	c.current.Store(nil)
+	if c.flight != nil {
+		c.flight.end()
 	}
-	for _, r := range s.retained {
-		if keys := r.keys.withID(kid); len(keys) > 0 && now < r.until {
-			return keys, chosen
-		}
+	c.mu.Unlock()
+	c.end()
+}
+
+// closedForCalls is what a retired cache's count of calls goes to when it is
+// closed, so far below zero that it stays there.
+const closedForCalls = math.MinInt64 / 2
+
+// enter counts a call that may wait; leave must follow, and retire does not
+// close the cache until then. It returns false when the cache is closed.
+func (c *cache) enter() bool { return c.calls.Add(1) > 0 && c.life.Err() == nil }
+
+func (c *cache) leave() {
+	if c.calls.Add(-1) == 0 && c.retired.Load() {
+		c.retire()
 	}
-	return nil, missing
+}
+
+// retire closes the cache as soon as no call of it is under way; c.life ends
+// with that.
+func (c *cache) retire() {
+	c.retired.Store(true)
+	if c.calls.CompareAndSwap(0, closedForCalls) {
+		c.close()
+	}
 }
 
 // retained is what left the set at one time and is trusted a while longer.
 type retained struct {
 	keys  *KeySet
-	until moment
+	until freshness.Moment
 }
 
 // retain lists the keys to trust although set, the new one, lacks them: those
 // that the old set had, from now for d, and those retained already. A key ends
 // when a key or a skipped entry of the new set has its kid. Keys without a kid
 // are not retained, and no more than a set may have; the newest come first.
-func retain(old *snapshot, set *KeySet, now moment, d moment) []retained {
+func retain(old *snapshot, set *KeySet, now freshness.Moment, d time.Duration) []retained {
 	if old == nil || d <= 0 {
 		return nil
 	}
 	var kept []retained
 	room := maxKeys
-	keep := func(from *KeySet, until moment) {
+	keep := func(from *KeySet, until freshness.Moment) {
 		left := new(KeySet)
 		for _, k := range from.keys {
 			if kid := k.ID(); kid != "" && len(set.withID(kid)) == 0 && !set.skips(kid) {
@@ -114,7 +241,7 @@ func retain(old *snapshot, set *KeySet, now moment, d moment) []retained {
 			room -= n
 		}
 	}
-	keep(old.set, later(now, d))
+	keep(old.set, now.Add(d))
 	for _, r := range old.retained {
 		keep(r.keys, r.until)
 	}
@@ -124,95 +251,4 @@ func retain(old *snapshot, set *KeySet, now moment, d moment) []retained {
 // skips says whether an entry with this kid was left out.
 func (s *KeySet) skips(kid string) bool {
 	return slices.ContainsFunc(s.skipped, func(e SkippedKey) bool { return e.KeyID == kid })
-}
-
-// hopeless says that no key can have such a name: asking the issuer for it
-// would be in vain.
-func (w *wanted) hopeless() bool {
-	return len(w.header.KeyID) > maxKeyID || len(w.header.X5tS256) > maxKeyID || len(w.header.X5t) > maxKeyID
-}
-
-// absence is a lookup that a fresh set did not answer.
-type absence struct {
-	set *KeySet
-	at  moment
-}
-
-// absenceKey names what was looked for, in few bytes. Lookups that name no key
-// go by algorithm, and all unknown algorithms are one: no key has them.
-type absenceKey struct{ kind, name string }
-
-func (w *wanted) absenceKey() absenceKey {
-	switch h := &w.header; {
-	case w.again:
-		return absenceKey{"alg of key", h.Algorithm + " " + cmp.Or(h.KeyID, h.X5tS256, h.X5t)}
-	case h.KeyID != "":
-		return absenceKey{"kid", h.KeyID}
-	case h.X5tS256 != "":
-		return absenceKey{"x5t#S256", h.X5tS256}
-	case h.X5t != "":
-		return absenceKey{"x5t", h.X5t}
-	case w.any:
-		return absenceKey{"kid", ""}
-	case algorithmNamed(h.Algorithm) == algUnknown:
-		return absenceKey{"alg", ""}
-	default:
-		return absenceKey{"alg", h.Algorithm}
-	}
-}
-
-// memory is what the cache remembers of lookups, bounded, and never beyond the
-// set: kids that it does not have, and kids that it once had. Made at first
-// use: most clients never need it.
-type memory struct {
-	size     int
-	absent   *lru.Cache[absenceKey, absence]
-	vanished *lru.Cache[string, moment]
-}
-
-// remember notes that set, when it was fresh, did not have what w wants.
-func (m *memory) remember(w *wanted, set *KeySet, now moment) {
-	if m.size == 0 {
-		return
-	}
-	if m.absent == nil {
-		m.absent, _ = lru.New[absenceKey, absence](m.size) // fails for sizes below 1 only
-	}
-	key := w.absenceKey()
-	key.name = strings.Clone(key.name) // a token's text is not kept for its kid
-	m.absent.Add(key, absence{set, now})
-}
-
-// absentFrom says whether that was noted of this very set within the minute.
-func (m *memory) absentFrom(w *wanted, set *KeySet, now moment) bool {
-	if m.absent == nil {
-		return false
-	}
-	a, ok := m.absent.Get(w.absenceKey())
-	return ok && a.set == set && now-a.at < missingMemory
-}
-
-// leave notes the kids that are in the old set and not in the new one.
-func (m *memory) leave(old *snapshot, set *KeySet, now moment) {
-	if old == nil {
-		return
-	}
-	for _, kid := range old.set.ids() {
-		if kid == "" || len(set.withID(kid)) > 0 {
-			continue
-		}
-		if m.vanished == nil {
-			m.vanished, _ = lru.New[string, moment](vanishedEntries)
-		}
-		m.vanished.Add(kid, now)
-	}
-}
-
-// left says whether a kid was in a set within the last 48 h.
-func (m *memory) left(kid string, now moment) bool {
-	if m.vanished == nil || kid == "" {
-		return false
-	}
-	at, ok := m.vanished.Get(kid)
-	return ok && now-at < vanishedMemory
 }

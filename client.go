@@ -3,15 +3,10 @@ package jwks
 import (
 	"context"
 	"errors"
-	"math"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
-
-	"github.com/seed-22400188/jwks/internal/fetch"
 )
 
 // Client fetches the keys of one issuer, keeps them fresh, and finds the one
@@ -19,37 +14,11 @@ import (
 // once and keep it. It starts no goroutine but for the time of a fetch. The
 // zero value is not usable: see [NewClient].
 type Client struct {
-	cfg     *clientConfig
-	fetcher *fetch.Fetcher
-	epoch   time.Time       // moments count from here
-	life    context.Context // of fetches: ends with Close
-	end     context.CancelFunc
-	running sync.WaitGroup // the fetch in flight
-	public  bool           // made for an issuer that nobody vouched for: its HTTP client is guarded
-	dynamic bool           // came up at run time, so that it may be retired
-	inUse   atomic.Int64   // calls that may wait
-	retired atomic.Bool    // to be closed when none is left
+	cfg   *clientConfig
+	cache cache
 
-	current atomic.Pointer[snapshot] // what lookups read; nil when empty or closed
-
-	mu       sync.Mutex // everything below; never held across I/O or a callback
-	closed   bool
-	policy   freshness
-	flight   *flight
-	memory   memory
-	unknown  bucket        // refreshes for kids that were never in a set, and for bad signatures
-	vanished bucket        // refreshes for kids that left lately
-	pinned   *binding      // the issuer that a discovery document named, where none was configured
-	changed  chan struct{} // closed when a refresh lands; for Run
-
-	counts            struct{ fetches, notModified, failures, throttled uint64 }
-	lastError         error
-	lastErrorAt       moment
-	stumbledOver      error // why the first attempt of the newest flight that stumbled failed
-	staleAnnounced    bool
-	throttleAnnounced bool
-	untold            []Event
-	telling           bool
+	public  bool // made for an issuer that nobody vouched for: its HTTP client is guarded
+	dynamic bool // came up at run time, so that it may be retired
 }
 
 // NewClient makes a client. It does no I/O and starts no goroutine. At least
@@ -61,68 +30,16 @@ func NewClient(opts ...ClientOption) (*Client, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	c := &Client{
-		cfg: cfg,
-		fetcher: fetch.New(fetch.Config{
-			Client:    cfg.httpClient,
-			Header:    cfg.header,
-			Timeout:   cfg.timeout,
-			Retries:   cfg.retries,
-			MaxSize:   cfg.maxDocument,
-			AllowHTTP: cfg.insecure,
-			UserAgent: fetch.UserAgent,
-		}),
-		epoch:    time.Now(),
-		memory:   memory{size: cfg.keyCache},
-		unknown:  bucket{every: cfg.limitEvery, burst: cfg.limitBurst},
-		vanished: bucket{every: cfg.limitEvery, burst: cfg.limitBurst},
-	}
-	c.life, c.end = context.WithCancel(context.Background())
-	c.pinned = newBinding(cfg.issuer, cfg.tenants)
+	c := &Client{cfg: cfg}
+	c.cache.open(cfg.cache(), newOrigin(cfg))
 	if cfg.seed != nil {
-		if err := c.plant(cfg.seed.bound(c.pinned)); err != nil {
-			return nil, err
+		seed := cfg.seed.bound(c.cache.cfg.binding)
+		if seed.Len() == 0 {
+			return nil, configError("WithKeySet", "all its keys name another issuer than %s", quote(cfg.issuer))
 		}
+		c.cache.installSeed(seed)
 	}
 	return c, nil
-}
-
-// plant installs a seed: for good where there is nowhere to fetch from, else
-// as a set that has just expired.
-func (c *Client) plant(seed *KeySet) error {
-	if seed.Len() == 0 {
-		return configError("WithKeySet", "all its keys name another issuer than %s", quote(c.cfg.issuer))
-	}
-	s := &snapshot{set: seed, schedule: permanent(), began: never, fetchedAt: never}
-	if !c.cfg.static() {
-		s.schedule, s.began = schedule{stale: c.cfg.maxStale}, -1
-	}
-	c.current.Store(s)
-	c.renewLocked(s, 0)
-	return nil
-}
-
-// now is the time on the client's own clock, which is monotonic.
-func (c *Client) now() moment { return time.Since(c.epoch) }
-
-// bindsIssuer implements issuerBinder.
-func (c *Client) bindsIssuer() bool { return c.cfg.bindsIssuer() }
-
-// ignoresIssuer implements issuerIgnorer.
-func (c *Client) ignoresIssuer() {}
-
-// boundIssuer is the issuer that the keys are bound to, "" while that is not
-// known or none.
-func (c *Client) boundIssuer() string {
-	return c.pinned.Issuer()
-}
-
-// bindingFor is what the keys of a fetch are bound to.
-func (c *Client) bindingFor(m *Metadata) *binding {
-	if c.pinned == nil && m != nil {
-		return newBinding(m.Issuer, c.cfg.tenants)
-	}
-	return c.pinned
 }
 
 // KeySet returns the current key set, fetching it if need be: what the issuer
@@ -132,10 +49,10 @@ func (c *Client) bindingFor(m *Metadata) *binding {
 // Errors, all [ErrUnavailable]: a *[FetchError], [ErrInvalidKeySet],
 // [ErrInvalidMetadata], [ErrIssuerMismatch], [ErrClosed], or ctx's own.
 func (c *Client) KeySet(ctx context.Context) (*KeySet, error) {
-	if s, _ := c.quick(); s != nil {
+	if s, _ := c.cache.quick(); s != nil {
 		return s.set, nil
 	}
-	s, _, err := c.find(ctx, &wanted{set: true})
+	s, _, err := c.cache.find(ctx, &wanted{set: true})
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +66,7 @@ func (c *Client) Metadata(ctx context.Context) (*Metadata, error) {
 	if !c.cfg.discovers() {
 		return nil, unavailable("the client does no discovery", ErrInvalidMetadata)
 	}
-	s, _, err := c.find(ctx, &wanted{set: true, document: true})
+	s, _, err := c.cache.find(ctx, &wanted{set: true, document: true})
 	if err != nil {
 		return nil, err
 	}
@@ -174,27 +91,11 @@ func (c *Client) Refresh(ctx context.Context) (*KeySet, error) {
 	if c.cfg.static() {
 		return c.KeySet(ctx)
 	}
-	if !c.enter() {
-		return nil, c.closedError()
+	s, err := c.cache.refresh(ctx)
+	if err != nil {
+		return nil, err
 	}
-	defer c.leave()
-	if err := ctx.Err(); err != nil {
-		return nil, c.gaveUp(err)
-	}
-	c.mu.Lock()
-	if c.closed {
-		c.mu.Unlock()
-		return nil, c.closedError()
-	}
-	f := c.startLocked(causeDemand, c.now())
-	c.unlock()
-	if _, err := f.wait(ctx, false); err != nil {
-		return nil, c.gaveUp(err)
-	}
-	if f.err != nil {
-		return nil, f.err
-	}
-	return f.snapshot.set, nil
+	return s.set, nil
 }
 
 // Key returns the first usable key with this kid, refreshing the set within
@@ -204,12 +105,12 @@ func (c *Client) Refresh(ctx context.Context) (*KeySet, error) {
 // as [ErrUnavailable] when it could not be asked; else as for
 // [Client.KeySet].
 func (c *Client) Key(ctx context.Context, kid string) (*Key, error) {
-	if s, now := c.quick(); s != nil {
-		if keys, v := s.named(kid, now); v == chosen {
+	if s, now := c.cache.quick(); s != nil {
+		if keys, v := s.byKeyID(kid, now); v == chosen {
 			return keys[0], nil
 		}
 	}
-	_, keys, err := c.find(ctx, &wanted{header: Header{KeyID: kid}, any: true})
+	_, keys, err := c.cache.find(ctx, &wanted{header: Header{KeyID: kid}, any: true})
 	if err != nil {
 		return nil, err
 	}
@@ -225,12 +126,12 @@ func (c *Client) Key(ctx context.Context, kid string) (*Key, error) {
 // as [ErrUnavailable] when it could not be asked; [ErrAlgorithmNotAllowed];
 // else as for [Client.KeySet].
 func (c *Client) SigningKeys(ctx context.Context, h Header, _ string) ([]*Key, error) {
-	if s, now := c.quick(); s != nil {
+	if s, now := c.cache.quick(); s != nil {
 		if keys, v := s.chooseFor(&h, now); v == chosen {
 			return keys, nil
 		}
 	}
-	_, keys, err := c.find(ctx, &wanted{header: h})
+	_, keys, err := c.cache.find(ctx, &wanted{header: h})
 	return keys, err
 }
 
@@ -270,95 +171,25 @@ func (c *Client) KeyfuncCtx(ctx context.Context) jwt.Keyfunc {
 // lookup would. It blocks until ctx ends and returns ctx.Err(), or [ErrClosed]
 // when the client is closed first. Without Run, lookups do the same, and only
 // the first after a long silence waits.
-func (c *Client) Run(ctx context.Context) error {
-	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		c.mu.Lock()
-		if c.closed {
-			c.mu.Unlock()
-			return c.closedError()
-		}
-		now := c.now()
-		wake := c.dueLocked(now)
-		if wake <= now {
-			c.startLocked(causeAge, now)
-			wake = never // its landing changes things
-		}
-		if c.changed == nil {
-			c.changed = make(chan struct{})
-		}
-		changed := c.changed
-		c.unlock()
-		pause(ctx, c.life, changed, wake-now)
-	}
-}
+func (c *Client) Run(ctx context.Context) error { return c.cache.keepWarm(ctx) }
 
-// dueLocked is when the next refresh is due without anybody asking; never, if
-// one is under way.
-func (c *Client) dueLocked(now moment) moment {
-	if c.cfg.static() || c.cfg.noCache || c.flight != nil {
-		return never
-	}
-	return max(c.policy.refresh, c.policy.retryAt) // both 0 at first
-}
-
-// pause waits for a change, for an end, or for d unless that is forever.
-func pause(ctx, life context.Context, changed <-chan struct{}, d time.Duration) {
-	var alarm <-chan time.Time
-	if d < never/2 {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		alarm = timer.C
-	}
-	select {
-	case <-ctx.Done():
-	case <-life.Done():
-	case <-changed:
-	case <-alarm:
-	}
-}
+// Status says how the client is doing. It never blocks.
+func (c *Client) Status() Status { return c.cache.status() }
 
 // Close ends the fetch in flight, if there is one, and waits for it. Later
 // calls give [ErrClosed]. It is idempotent and returns nil.
 func (c *Client) Close() error {
-	c.shut()
-	c.running.Wait()
+	c.cache.close()
+	c.cache.running.Wait()
 	return nil
 }
 
-// shut is Close without the wait.
-func (c *Client) shut() {
-	c.mu.Lock()
-	c.closed = true
-	c.current.Store(nil)
-	if c.flight != nil {
-		c.flight.end()
-	}
-	c.mu.Unlock()
-	c.end()
-}
+// What a verifier asks of this package's sources besides; see own.
 
-// gone is what a retired client's count of calls goes to when it is shut, so
-// far below zero that it stays there.
-const gone = math.MinInt64 / 2
+func (c *Client) bindsIssuer() bool { return c.cfg.bindsIssuer() }
 
-// enter counts a call that may wait; leave must follow, and retire does not
-// close the client until then. It returns false when the client is closed.
-func (c *Client) enter() bool { return c.inUse.Add(1) > 0 && c.life.Err() == nil }
+func (c *Client) ignoresIssuer() {}
 
-func (c *Client) leave() {
-	if c.inUse.Add(-1) == 0 && c.retired.Load() {
-		c.retire()
-	}
-}
-
-// retire closes the client as soon as no call of it is under way; c.life ends
-// with that.
-func (c *Client) retire() {
-	c.retired.Store(true)
-	if c.inUse.CompareAndSwap(0, gone) {
-		c.shut()
-	}
+func (c *Client) recheck(ctx context.Context, h Header, _ string, tried []*Key, since time.Time) []*Key {
+	return c.cache.recheck(ctx, h, tried, since)
 }

@@ -138,7 +138,7 @@ func ofClients() int {
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	n := 0
 	for stack := range strings.SplitSeq(string(stacks), "\n\n") {
-		if strings.Contains(stack, "/jwks.(*Client).") && !strings.Contains(stack, "[running") {
+		if (strings.Contains(stack, "/jwks.(*Client).") || strings.Contains(stack, "/jwks.(*cache).")) && !strings.Contains(stack, "[running") {
 			n++
 		}
 	}

@@ -5,17 +5,20 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed-22400188/jwks/internal/freshness"
 )
 
 // Freshness must not depend on the wall clock: a jump of it, by NTP or by an
 // operator, neither expires keys nor keeps them. Every moment of the policy is
-// taken from Client.now, and that from the monotonic clock.
-func TestTheClockIsMonotonic(t *testing.T) {
-	c, err := NewClient(WithIssuer("https://issuer.example"))
+// taken from clock.now, and that from the monotonic clock.
+func TestClient_ClockIsMonotonic(t *testing.T) {
+	client, err := NewClient(WithIssuer("https://issuer.example"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	defer client.Close()
+	c := client.cache.clock
 	if c.epoch == c.epoch.Round(0) { // Round strips the monotonic reading
 		t.Fatal("the epoch has no monotonic reading")
 	}
@@ -26,7 +29,7 @@ func TestTheClockIsMonotonic(t *testing.T) {
 	if time.Since(wall) < 999*time.Hour {
 		t.Fatal("without a monotonic reading the wall clock would count")
 	}
-	if after := c.now(); after < before || after-before > time.Hour {
+	if after := c.now(); after < before || after.Sub(before) > time.Hour {
 		t.Errorf("now went from %v to %v", before, after)
 	}
 }
@@ -47,11 +50,12 @@ func ed25519Set(t *testing.T, n int, prefix string) *KeySet {
 
 // However fast an issuer rotates, what is retained stays bounded, and what has
 // ended is let go.
-func TestRetainedKeysAreBounded(t *testing.T) {
-	s := &snapshot{set: ed25519Set(t, 300, "first")}
+func TestRetain_IsBounded(t *testing.T) {
+	const minute = freshness.Moment(time.Minute)
+	s := &snapshot{loaded: loaded{set: ed25519Set(t, 300, "first")}}
 	for i := range 10 {
 		next := ed25519Set(t, 300, fmt.Sprint("set-", i))
-		s = &snapshot{set: next, retained: retain(s, next, moment(i)*time.Minute, time.Hour)}
+		s = &snapshot{loaded: loaded{set: next}, retained: retain(s, next, freshness.Moment(i)*minute, time.Hour)}
 		n := 0
 		for _, r := range s.retained {
 			n += len(r.keys.keys)
@@ -60,21 +64,25 @@ func TestRetainedKeysAreBounded(t *testing.T) {
 			t.Errorf("after %d rotations %d keys, want %d", i+1, n, want)
 		}
 	}
-	if _, v := s.named("set-8-0", 10*time.Minute); v != chosen {
+	if _, v := s.byKeyID("set-8-0", 10*minute); v != chosen {
 		t.Error("the key that left last was not retained")
 	}
 	next := ed25519Set(t, 1, "last")
-	if kept := retain(s, next, 100*time.Minute, time.Hour); len(kept) != 1 {
+	if kept := retain(s, next, 100*minute, time.Hour); len(kept) != 1 {
 		t.Errorf("%d generations are kept past their end", len(kept)-1)
 	}
 }
 
-func TestVanishedKidsAreBounded(t *testing.T) {
-	var m memory
-	for i := range 10 {
-		m.leave(&snapshot{set: ed25519Set(t, 300, fmt.Sprint("set-", i))}, ed25519Set(t, 1, "next"), 0)
-	}
-	if n := m.vanished.Len(); n != vanishedEntries {
-		t.Errorf("%d kids", n)
+// Status converts the policy's states by number.
+func TestState_IsThePolicys(t *testing.T) {
+	for public, internal := range map[State]freshness.State{
+		StateEmpty:   freshness.Empty,
+		StateFresh:   freshness.Fresh,
+		StateStale:   freshness.Stale,
+		StateExpired: freshness.Expired,
+	} {
+		if State(internal) != public {
+			t.Errorf("%v has the number of %v", public, State(internal))
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/seed-22400188/jwks/internal/fetch"
 	"github.com/seed-22400188/jwks/internal/strictjson"
@@ -108,12 +109,12 @@ func texts(list strictjson.Value) []string {
 
 // discover fetches the discovery document into next, and checks it before
 // anything that it says is used.
-func (c *Client) discover(ctx context.Context, f *flight, last, next *snapshot) error {
-	var first error // from where the document should be, if it is nowhere
-	for _, place := range c.discoveryPlaces(last) {
-		response, err := c.get(ctx, f, fetch.Request{URL: place, NoCache: f.cause != causeAge})
-		if notHere(err) {
-			first = cmp.Or(first, err)
+func (o origin) discover(ctx context.Context, q inquiry, next *loaded) error {
+	var firstErr error // from the first place, for when no other has the document
+	for _, place := range o.discoveryPlaces(q.last) {
+		response, err := o.get(ctx, q, fetch.Request{URL: place})
+		if isNotFound(err) {
+			firstErr = cmp.Or(firstErr, err)
 			continue
 		}
 		if err != nil {
@@ -121,30 +122,30 @@ func (c *Client) discover(ctx context.Context, f *flight, last, next *snapshot) 
 		}
 		m, err := parseMetadata(response.Body)
 		if err == nil {
-			err = c.checkMetadata(m, place)
+			err = o.checkMetadata(m, q.binding, place)
 		}
 		if err != nil {
 			return &FetchError{URL: place, StatusCode: http.StatusOK, Err: err}
 		}
-		next.metadata, next.discoveryURL, next.discovered, next.jwksURL = m, place, c.now(), m.JWKSURI
+		next.document, next.jwksURL = document{m, place, time.Now()}, m.JWKSURI
 		return nil
 	}
-	return first
+	return firstErr
 }
 
-// notHere says that another place may have the document.
-func notHere(err error) bool {
+// isNotFound says that another place may have the document.
+func isNotFound(err error) bool {
 	var e *FetchError
 	return errors.As(err, &e) && e.StatusCode == http.StatusNotFound
 }
 
 // discoveryPlaces lists where the document may be, the place that had it last
 // time first.
-func (c *Client) discoveryPlaces(last *snapshot) []string {
-	if c.cfg.discoveryURL != "" {
-		return []string{c.cfg.discoveryURL}
+func (o origin) discoveryPlaces(last *loaded) []string {
+	if o.cfg.discoveryURL != "" {
+		return []string{o.cfg.discoveryURL}
 	}
-	places := discoveryURLs(c.cfg.issuer, c.cfg.discoveryPath)
+	places := discoveryURLs(o.cfg.issuer, o.cfg.discoveryPath)
 	if last != nil && last.discoveryURL != "" {
 		if i := slices.Index(places, last.discoveryURL); i > 0 {
 			places = append([]string{last.discoveryURL}, slices.Delete(places, i, i+1)...)
@@ -157,7 +158,7 @@ func (c *Client) discoveryPlaces(last *snapshot) []string {
 // Discovery 1.0 section 4), then those of RFC 8414 section 3, which inserts
 // the well-known part between host and path. A path of the user's own is the
 // only place. An issuer template is asked for under Entra's "common" first.
-func discoveryURLs(issuer, ownPath string) []string {
+func discoveryURLs(issuer, customPath string) []string {
 	base := strings.TrimRight(issuer, "/")
 	var bases []string
 	if isTemplate(base) {
@@ -171,9 +172,9 @@ func discoveryURLs(issuer, ownPath string) []string {
 		}
 	}
 	for _, base := range bases {
-		add(base + cmp.Or(ownPath, discoveryPath))
+		add(base + cmp.Or(customPath, discoveryPath))
 	}
-	if ownPath != "" {
+	if customPath != "" {
 		return places
 	}
 	for _, base := range bases {
@@ -190,9 +191,9 @@ func discoveryURLs(issuer, ownPath string) []string {
 
 // checkMetadata refuses a document that names another issuer (OpenID Connect
 // Discovery 1.0 section 4.3) or a key set URL that may not be used.
-func (c *Client) checkMetadata(m *Metadata, place string) error {
-	want := c.boundIssuer()
-	issuer, err := fetch.CheckURL(m.Issuer, c.cfg.insecure)
+func (o origin) checkMetadata(m *Metadata, b *binding, place string) error {
+	want := b.Issuer()
+	issuer, err := fetch.CheckURL(m.Issuer, o.cfg.insecure)
 	switch {
 	case err != nil && want == "":
 		return unavailable("the discovery document's issuer is unusable: "+err.Error(), ErrInvalidMetadata)
@@ -200,20 +201,20 @@ func (c *Client) checkMetadata(m *Metadata, place string) error {
 		return unavailable("the discovery document's issuer is unusable, want "+quote(want)+": "+err.Error(), ErrInvalidMetadata, ErrIssuerMismatch)
 	case want != "" && m.Issuer != want:
 		return unavailable("the discovery document's issuer is "+quote(m.Issuer)+", want "+quote(want), ErrIssuerMismatch)
-	case want == "" && isTemplate(m.Issuer) && !c.cfg.tenantsSet:
+	case want == "" && isTemplate(m.Issuer) && !o.cfg.tenantsSet:
 		return unavailable("the discovery document's issuer "+quote(m.Issuer)+" stands for many tenants: name them with WithTenants", ErrInvalidMetadata)
 	}
-	if c.cfg.localRewrite {
+	if o.cfg.localRewrite {
 		if rewritten := rewriteLocal(m.JWKSURI, place); rewritten != m.JWKSURI {
 			m.JWKSURI = rewritten // as good as the place itself
 			return nil
 		}
 	}
-	u, err := fetch.CheckURL(m.JWKSURI, c.cfg.insecure)
+	u, err := fetch.CheckURL(m.JWKSURI, o.cfg.insecure)
 	if err != nil {
 		return unavailable("the discovery document's "+m.jwksMember+" is unusable: "+err.Error(), ErrInvalidMetadata)
 	}
-	if issuer.Scheme == "https" && u.Scheme != "https" && !c.cfg.insecure {
+	if issuer.Scheme == "https" && u.Scheme != "https" && !o.cfg.insecure {
 		return unavailable("the discovery document's "+m.jwksMember+" "+quote(m.JWKSURI)+" is not https, and its issuer is", ErrInvalidMetadata)
 	}
 	return nil

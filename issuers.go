@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/fetch"
+	"github.com/seed-22400188/jwks/internal/freshness"
 	"github.com/seed-22400188/jwks/internal/publicnet"
 )
 
@@ -28,16 +29,17 @@ type Issuers struct {
 	templates map[string]*Client // the same for issuers with "{tenantid}"
 	order     []*Client          // of both, as they were listed
 
-	began time.Time
+	clock clock
 	life  context.Context // ends with Close
 	end   context.CancelFunc
 	busy  sync.WaitGroup // goroutines of decisions and of evicted clients
 
-	mu       sync.Mutex // everything below; never held across I/O or a callback
-	closed   bool
-	dynamic  *lru.Cache[string, *Client] // nil unless issuers may come up at run time; reading it needs no lock
-	deciding map[string]*decision        // calls of the TrustIssuerFunc, by issuer
-	fresh    bucket                      // new issuers under TrustAnyIssuer
+	mu      sync.Mutex // everything below; never held across I/O or a callback
+	closed  bool
+	dynamic *lru.Cache[string, *Client] // nil unless issuers may come up at run time; reading it needs no lock
+	asking  map[string]*call[*Client]   // calls of the TrustIssuerFunc, by issuer
+
+	newIssuerBudget freshness.Bucket // under TrustAnyIssuer
 }
 
 // Under TrustAnyIssuer a burst of new issuers and one more a second: forged
@@ -57,9 +59,10 @@ func NewIssuers(opts ...IssuersOption) (*Issuers, error) {
 		cfg:       cfg,
 		listed:    make(map[string]*Client, len(cfg.trusted)),
 		templates: make(map[string]*Client),
-		began:     time.Now(),
-		deciding:  make(map[string]*decision),
-		fresh:     bucket{every: newIssuersEvery, burst: newIssuersBurst},
+		clock:     newClock(),
+		asking:    make(map[string]*call[*Client]),
+
+		newIssuerBudget: freshness.NewBucket(newIssuersEvery, newIssuersBurst),
 	}
 	seen := make(map[string]bool, len(cfg.trusted))
 	for _, trusted := range cfg.trusted {
@@ -120,9 +123,9 @@ func (s *Issuers) Client(ctx context.Context, issuer string) (*Client, error) {
 	}
 	issuer = strings.Clone(issuer) // the token that it stands in is not kept with it
 	if s.cfg.anyIssuer {
-		return s.anyone(issuer)
+		return s.admitAnyone(issuer)
 	}
-	return s.decided(ctx, issuer)
+	return s.askTrustFunc(ctx, issuer)
 }
 
 // templateFor finds the listed template by its own name, or by the issuer of a
@@ -138,7 +141,7 @@ func (s *Issuers) templateFor(issuer string) *Client {
 			continue
 		}
 		c := s.templates[strings.ReplaceAll(issuer, tenant, tenantPlaceholder)]
-		if c != nil && c.pinned.Allows(tenant) {
+		if c != nil && c.cache.cfg.binding.Allows(tenant) {
 			return c
 		}
 	}
@@ -188,10 +191,10 @@ func (s *Issuers) SigningKeys(ctx context.Context, h Header, issuer string) ([]*
 			return nil, err
 		}
 		keys, err = c.SigningKeys(ctx, h, issuer)
-		c.leave()
+		c.cache.leave()
 	}
 	if err != nil {
-		return nil, c.judge(issuer, err)
+		return nil, explainDialError(c, issuer, err)
 	}
 	return keys, nil
 }
@@ -201,7 +204,7 @@ func (s *Issuers) SigningKeys(ctx context.Context, h Header, issuer string) ([]*
 func (s *Issuers) hold(ctx context.Context, issuer string) (*Client, error) {
 	for {
 		c, err := s.Client(ctx, issuer)
-		if err != nil || c.enter() {
+		if err != nil || c.cache.enter() {
 			return c, err
 		}
 		// Evicted, or closed by whoever got it from Client: not to be found again.
@@ -213,8 +216,8 @@ func (s *Issuers) hold(ctx context.Context, issuer string) (*Client, error) {
 	}
 }
 
-// judge turns a refusal to dial into what it says of the issuer.
-func (c *Client) judge(issuer string, err error) error {
+// explainDialError turns a refusal to dial into what it says of the issuer.
+func explainDialError(c *Client, issuer string, err error) error {
 	if c.public && errors.Is(err, publicnet.ErrNotPublic) {
 		return notTrustedBecause(issuer, "it leads to an address that is not public", nil)
 	}

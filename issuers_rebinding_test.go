@@ -23,6 +23,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-22400188/jwks/internal/freshness"
 	"github.com/seed-22400188/jwks/internal/publicnet"
 )
 
@@ -117,11 +118,11 @@ func (r *rebinding) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: 
 // Names that resolve to addresses that are not public are refused when they are
 // dialled: an issuer's own, one that a document leads to, and one that a
 // redirect leads to.
-func TestTrustAnyIssuerJudgesWhatNamesResolveTo(t *testing.T) {
-	synctest.Test(t, judgesWhatNamesResolveTo)
+func TestTrustAnyIssuer_JudgesAddresses(t *testing.T) {
+	synctest.Test(t, judgesAddresses)
 }
 
-func judgesWhatNamesResolveTo(t *testing.T) {
+func judgesAddresses(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +171,7 @@ func judgesWhatNamesResolveTo(t *testing.T) {
 	}
 	defer s.Close()
 	s.cfg.guarded = publicnet.WithLookup(client, r.lookup)
-	s.fresh.burst = 100
+	s.newIssuerBudget = freshness.NewBucket(time.Second, 100)
 
 	h := Header{Algorithm: "ES256", KeyID: "k1"}
 	for name, dials := range map[string][]string{ // those of issuers that are good

@@ -1,84 +1,146 @@
 package jwks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/seed-22400188/jwks/internal/freshness"
 )
 
-// quick returns the set while lookups that it answers need not ask the policy,
-// else nil. It is all that the lookup of a known key does before it looks:
-// no lock, no allocation.
-func (c *Client) quick() (*snapshot, moment) {
+// wanted is what a lookup looks for.
+type wanted struct {
+	header      Header
+	any         bool // the first key with the kid, whatever its algorithm
+	set         bool // no key: the set will do
+	document    bool // with set: it must have come with a discovery document
+	replacement bool // a key is there, but did not verify the token: see recheck
+}
+
+// choose finds what is wanted. A nil snapshot has nothing.
+func (s *snapshot) choose(w *wanted, now freshness.Moment) ([]*Key, verdict) {
+	switch {
+	case s == nil, w.document && s.metadata == nil:
+		return nil, missing
+	case w.set:
+		return nil, chosen
+	case w.any:
+		return s.byKeyID(w.header.KeyID, now)
+	default:
+		return s.chooseFor(&w.header, now)
+	}
+}
+
+// chooseFor finds the keys for a token's header: in the set, else among the
+// keys that left it.
+func (s *snapshot) chooseFor(h *Header, now freshness.Moment) ([]*Key, verdict) {
+	keys, v := s.set.choose(h)
+	if v != missing || len(s.retained) == 0 || h.KeyID == "" && h.X5tS256 == "" && h.X5t == "" {
+		return keys, v
+	}
+	for _, r := range s.retained {
+		if now < r.until {
+			if keys, v := r.keys.choose(h); v != missing {
+				return keys, v
+			}
+		}
+	}
+	return nil, missing
+}
+
+// byKeyID finds the keys with a kid.
+func (s *snapshot) byKeyID(kid string, now freshness.Moment) ([]*Key, verdict) {
+	if keys := s.set.withID(kid); len(keys) > 0 {
+		return keys, chosen
+	}
+	for _, r := range s.retained {
+		if keys := r.keys.withID(kid); len(keys) > 0 && now < r.until {
+			return keys, chosen
+		}
+	}
+	return nil, missing
+}
+
+// cannotExist says that no key can have such a name: asking the issuer for it
+// would be in vain.
+func (w *wanted) cannotExist() bool {
+	return len(w.header.KeyID) > maxKeyID || len(w.header.X5tS256) > maxKeyID || len(w.header.X5t) > maxKeyID
+}
+
+// name is what the policy knows the lookup by. Lookups that name no key go by
+// algorithm, and all unknown algorithms are one: no key has them.
+func (w *wanted) name() freshness.Name {
+	switch h := &w.header; {
+	case w.replacement:
+		return freshness.Name{Kind: freshness.Replacement, Text: h.Algorithm + " " + cmp.Or(h.KeyID, h.X5tS256, h.X5t)}
+	case h.KeyID != "", w.any:
+		return freshness.Name{Kind: freshness.KeyID, Text: h.KeyID}
+	case h.X5tS256 != "":
+		return freshness.Name{Kind: freshness.X5tS256, Text: h.X5tS256}
+	case h.X5t != "":
+		return freshness.Name{Kind: freshness.X5t, Text: h.X5t}
+	case algorithmNamed(h.Algorithm) == algUnknown:
+		return freshness.Name{Kind: freshness.Algorithm}
+	default:
+		return freshness.Name{Kind: freshness.Algorithm, Text: h.Algorithm}
+	}
+}
+
+// quick returns the snapshot while lookups that it answers need not ask the
+// policy, else nil. It is all that the lookup of a known key does before it
+// looks: no lock, no allocation.
+func (c *cache) quick() (*snapshot, freshness.Moment) {
 	if s := c.current.Load(); s != nil {
-		if now := c.now(); int64(now) < s.quietUntil.Load() {
+		if now := c.clock.now(); int64(now) < s.quietUntil.Load() {
 			return s, now
 		}
 	}
 	return nil, 0
 }
 
+// outcome is what one look at the cache comes to: an answer, or a refresh to
+// wait for.
+type outcome struct {
+	snapshot *snapshot
+	keys     []*Key
+	err      error
+
+	flight    *flight // not nil: wait for it and look again
+	orAttempt bool    // or until its first attempt has failed
+}
+
 // find answers a lookup as the policy says. It returns the snapshot that
 // answers, and the keys chosen from it.
-func (c *Client) find(ctx context.Context, w *wanted) (*snapshot, []*Key, error) {
+func (c *cache) find(ctx context.Context, w *wanted) (*snapshot, []*Key, error) {
 	if !c.enter() {
 		return nil, nil, c.closedError()
 	}
 	defer c.leave()
-	asked := c.now()
+	asked := c.clock.now()
 	for failed := false; ; {
-		gone := ctx.Err() // before the lock, which a context that panics must not take along
-		c.mu.Lock()
-		if c.closed || w.hopeless() {
-			defer c.mu.Unlock()
-			return nil, nil, c.refusalLocked(w)
+		// ctx is asked before the lock is taken: should it panic, the lock is free.
+		o := c.look(w, failed, ctx.Err())
+		if o.flight == nil {
+			return o.snapshot, o.keys, o.err
 		}
-		now := c.now()
-		s := c.current.Load()
-		keys, v := s.choose(w, now)
-		spend := c.causeFor(w, now)
-		act := c.askLocked(w, v != missing, spend, failed, now)
-		switch act {
-		case answer, answerAndRefresh, answerStale, answerStaleRefresh:
-			var err error
-			if v != chosen {
-				err = c.absentLocked(s, w, v, now, spend)
-			}
-			c.unlock()
-			return s, keys, err
-		case refuse, throttle:
-			err := c.absentLocked(s, w, v, now, spend)
-			c.unlock()
-			return nil, nil, err
-		case giveUp:
-			err := c.unavailableLocked(w, now)
-			c.unlock()
-			return nil, nil, err
-		}
-
-		if gone != nil { // who has gone already starts no fetch
-			c.unlock()
-			return nil, nil, c.gaveUp(gone)
-		}
-		f := c.joinLocked(w, spend, now)
-		c.unlock()
-		landed, err := f.wait(ctx, act == awaitOrStale)
+		f := o.flight
+		finished, err := f.wait(ctx, o.orAttempt)
 		switch {
 		case err != nil:
-			return nil, nil, c.gaveUp(err)
-		case !landed: // its first attempt failed: the stale set answers
+			return nil, nil, c.gaveUpError(err)
+		case !finished: // its first attempt failed: the stale set answers
 			continue
 		case f.err != nil:
 			failed = true
 			continue
 		}
-		now = c.now()
-		keys, v = f.snapshot.choose(w, now)
+		keys, v := f.result.choose(w, c.clock.now())
 		if v == chosen {
-			return f.snapshot, keys, nil
+			return f.result, keys, nil
 		}
 		if v == missing && f.began < asked {
 			// A refresh that was under way already may lack what was
@@ -86,125 +148,134 @@ func (c *Client) find(ctx context.Context, w *wanted) (*snapshot, []*Key, error)
 			continue
 		}
 		// What was fetched for this lookup is the last word.
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if v == missing {
-			c.memory.remember(w, f.snapshot.set, now)
+		return nil, nil, c.lastWord(f.result, w, v)
+	}
+}
+
+// look puts a lookup to the policy and does what it says. failed says that the
+// lookup has waited for a refresh that failed; gone is the error of a context
+// that has ended, whose owner starts no fetch.
+func (c *cache) look(w *wanted, failed bool, gone error) outcome {
+	c.mu.Lock()
+	defer c.unlockAndDeliver()
+	switch {
+	case c.closed:
+		return outcome{err: c.closedError()}
+	case w.cannotExist():
+		return outcome{err: invalid(fmt.Sprintf("%s not found: names of keys have at most %d bytes", naming(w.header), maxKeyID), ErrKeyNotFound)}
+	}
+	now := c.clock.now()
+	s := c.current.Load()
+	keys, v := s.choose(w, now)
+	answer := c.askLocked(w, v != missing, failed, now)
+	switch answer.Action {
+	case freshness.Await, freshness.AwaitOrServeStale:
+		if gone != nil {
+			return outcome{err: c.gaveUpError(gone)}
 		}
-		return nil, nil, c.absentLocked(f.snapshot, w, v, now, spend)
+		return outcome{flight: c.joinLocked(w, answer.Cause, now), orAttempt: answer.Action == freshness.AwaitOrServeStale}
+	case freshness.Refuse, freshness.Throttle:
+		return outcome{err: c.notFoundLocked(s, w, v, now)}
+	case freshness.GiveUp:
+		return outcome{err: c.unavailableLocked(w, now)}
 	}
+	if v != chosen {
+		return outcome{err: c.notFoundLocked(s, w, v, now)}
+	}
+	return outcome{snapshot: s, keys: keys}
 }
 
-// askLocked puts a lookup to the policy, and does of its decision what is not
-// the lookup's own: refreshing in the background, counting and announcing.
-// spend is the budget that a refresh for a missing key would draw on.
-func (c *Client) askLocked(w *wanted, found bool, spend cause, failed bool, now moment) action {
-	q := question{found: found, failed: failed, again: w.again}
-	if s := c.current.Load(); s != nil && !found {
-		q.remembered = c.cfg.static() || c.memory.absentFrom(w, s.set, now)
-		q.budget = c.budget(spend).available(now)
+// askLocked puts a lookup to the policy, and does of its answer what is not the
+// lookup's own: refreshing in the background, and announcing.
+func (c *cache) askLocked(w *wanted, found, failed bool, now freshness.Moment) freshness.Answer {
+	l := freshness.Lookup{Found: found, Failed: failed}
+	if !found {
+		l.Name = w.name()
 	}
-	act := c.policy.decide(now, q)
-	switch act {
-	case throttle:
-		c.throttledLocked()
-	case answerStale, answerStaleRefresh:
-		c.servedStaleLocked()
+	answer := c.policy.Ask(now, l)
+	switch answer.Announce {
+	case freshness.StaleServed:
+		why := c.lastError
+		if c.flight != nil && c.flight.firstError != nil {
+			why = c.flight.firstError
+		}
+		c.announceLocked(Event{Kind: EventServedStale, Err: why})
+	case freshness.Throttled:
+		c.announceLocked(Event{Kind: EventThrottled})
 	}
-	switch act {
-	case answerAndRefresh, answerStaleRefresh:
-		c.startLocked(causeAge, now)
+	switch answer.Action {
+	case freshness.ServeAndRefresh, freshness.ServeStaleAndRefresh:
+		c.startLocked(freshness.ForAge, now)
 	}
-	c.hushLocked(now)
-	return act
+	c.updateQuietUntilLocked(now)
+	return answer
 }
 
-// joinLocked returns the refresh under way, or begins one: at the expense of
-// the budget where the set is fresh and only a key is missing.
-func (c *Client) joinLocked(w *wanted, spend cause, now moment) *flight {
-	if c.policy.state(now) != StateFresh {
-		spend = causeAge
-	}
+// joinLocked returns the refresh under way, or begins one for a lookup.
+func (c *cache) joinLocked(w *wanted, cause freshness.Cause, now freshness.Moment) *flight {
 	if c.flight != nil {
 		return c.flight
 	}
-	f := c.startLocked(spend, now)
+	f := c.startLocked(cause, now)
 	f.wanted = w
 	return f
 }
 
-// wait waits for a refresh to land, under the waiter's own context. With
-// orStumbled it also returns, with false, when the first attempt has failed.
-func (f *flight) wait(ctx context.Context, orStumbled bool) (landed bool, err error) {
-	var stumbled chan struct{}
-	if orStumbled {
-		stumbled = f.stumbled
+// lastWord is for a lookup whose own refresh did not bring what it wants.
+func (c *cache) lastWord(s *snapshot, w *wanted, v verdict) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.clock.now()
+	if v == missing {
+		c.policy.RememberMissing(w.name(), s.generation, now)
 	}
-	select {
-	case <-f.done:
-		return true, nil
-	case <-stumbled:
-		return false, nil
-	case <-ctx.Done():
-		return false, ctx.Err()
-	}
+	return c.notFoundLocked(s, w, v, now)
 }
 
-// budget is the bucket that a refresh for this cause draws on.
-func (c *Client) budget(why cause) *bucket {
-	if why == causeVanishedKey {
-		return &c.vanished
-	}
-	return &c.unknown
-}
-
-// causeFor says which budget a lookup that finds nothing may draw on.
-func (c *Client) causeFor(w *wanted, now moment) cause {
-	if c.memory.left(w.header.KeyID, now) {
-		return causeVanishedKey
-	}
-	return causeUnknownKey
-}
-
-// recheck implements rechecker: a refresh within the budget for unknown keys,
-// because an issuer may replace a key under its kid.
-func (c *Client) recheck(ctx context.Context, h Header, _ string, tried []*Key, since time.Time) []*Key {
+// recheck looks again for a token that no candidate verified: a refresh within
+// the budget for unknown keys, because an issuer may replace a key under its
+// kid. It returns nil unless other keys than the tried ones are there now.
+func (c *cache) recheck(ctx context.Context, h Header, tried []*Key, since time.Time) []*Key {
 	if !c.enter() {
 		return nil
 	}
 	defer c.leave()
-	w := &wanted{header: h, again: true}
-	asked := since.Sub(c.epoch)
+	w := &wanted{header: h, replacement: true}
+	asked := c.clock.at(since)
 	for waited := false; ; waited = true {
-		gone := ctx.Err()
-		c.mu.Lock()
-		now := c.now()
-		s := c.current.Load()
-		// A set that was asked for since is the last word. One that was asked
-		// for at the same tick of the clock is only if it was for this call.
-		if s == nil || c.cfg.noCache || s.began > asked || waited && s.began == asked {
-			keys, v := s.choose(w, now)
-			if s != nil && v == wrongAlg { // asked for under another algorithm again and again, it shall cost one fetch
-				c.memory.remember(w, s.set, now)
-			}
-			c.mu.Unlock()
-			if slices.ContainsFunc(keys, func(k *Key) bool { return !contains(tried, k) }) {
-				return keys
+		o := c.lookAgain(w, asked, waited, ctx.Err() != nil)
+		if o.flight == nil {
+			if slices.ContainsFunc(o.keys, func(k *Key) bool { return !contains(tried, k) }) {
+				return o.keys
 			}
 			return nil
 		}
-		// The same decision as for an unknown key.
-		act := c.askLocked(w, false, causeUnknownKey, false, now)
-		if act != await || gone != nil {
-			c.unlock()
-			return nil
-		}
-		f := c.joinLocked(nil, causeUnknownKey, now)
-		c.unlock()
-		if _, err := f.wait(ctx, false); err != nil || f.err != nil {
+		if _, err := o.flight.wait(ctx, false); err != nil || o.flight.err != nil {
 			return nil
 		}
 	}
+}
+
+// lookAgain is look for recheck. A set that was asked for since the token came
+// is the last word; one that was asked for at the same tick of the clock is
+// only if the caller waited for it.
+func (c *cache) lookAgain(w *wanted, asked freshness.Moment, waited, gone bool) outcome {
+	c.mu.Lock()
+	defer c.unlockAndDeliver()
+	now := c.clock.now()
+	s := c.current.Load()
+	if s == nil || c.cfg.policy.NoCache || s.began > asked || waited && s.began == asked {
+		keys, v := s.choose(w, now)
+		if s != nil && v == wrongAlg { // the same token again and again shall cost one refresh
+			c.policy.RememberMissing(w.name(), s.generation, now)
+		}
+		return outcome{keys: keys}
+	}
+	// The same decision as for an unknown key.
+	if answer := c.askLocked(w, false, false, now); answer.Action == freshness.Await && !gone {
+		return outcome{flight: c.joinLocked(nil, answer.Cause, now)}
+	}
+	return outcome{}
 }
 
 // contains looks for the same key, not the same pointer.
@@ -215,70 +286,55 @@ func contains(keys []*Key, key *Key) bool {
 // The errors of lookups, each one line that says what was expected, what came
 // and what happens next.
 
-// refusalLocked is for a lookup that needs no source to be refused.
-func (c *Client) refusalLocked(w *wanted) error {
-	if c.closed {
-		return c.closedError()
-	}
-	return invalid(fmt.Sprintf("%s not found: names of keys have at most %d bytes", naming(w.header), maxKeyID), ErrKeyNotFound)
+func (c *cache) closedError() error { return unavailable("the client was closed", ErrClosed) }
+
+func (c *cache) gaveUpError(err error) error {
+	return unavailable("the caller gave up waiting for the keys of "+c.origin.name()+": "+err.Error(), err)
 }
 
-func (c *Client) closedError() error { return unavailable("the client was closed", ErrClosed) }
-
-func (c *Client) gaveUp(err error) error {
-	return unavailable("the caller gave up waiting for the keys of "+c.origin()+": "+err.Error(), err)
-}
-
-// origin names the source of the keys.
-func (c *Client) origin() string {
-	for _, place := range []string{c.cfg.jwksURL, c.cfg.issuer, c.cfg.discoveryURL} {
-		if place != "" {
-			return showURL(place)
-		}
-	}
-	return "the static key set"
-}
-
-// absentLocked is for a lookup that the source answered and that found nothing.
-func (c *Client) absentLocked(s *snapshot, w *wanted, v verdict, now moment, spend cause) error {
+// notFoundLocked is for a lookup that the source answered and that found
+// nothing.
+func (c *cache) notFoundLocked(s *snapshot, w *wanted, v verdict, now freshness.Moment) error {
 	var b strings.Builder
 	if w.any {
 		b.WriteString(naming(w.header) + " not found")
 	} else {
 		b.WriteString(v.describe(w.header))
 	}
-	from := s.jwksURL
-	if from == "" {
-		from = c.origin()
+	place := c.origin.name()
+	if s.jwksURL != "" {
+		place = showURL(s.jwksURL)
 	}
-	fmt.Fprintf(&b, " at %s (%s", showURL(from), count(s.set.Len(), "key"))
+	fmt.Fprintf(&b, " at %s (%s", place, count(s.set.Len(), "key"))
 	if !s.seeded() {
-		fmt.Fprintf(&b, ", fetched %s ago", round(now-s.fetchedAt))
+		fmt.Fprintf(&b, ", fetched %s ago", round(now.Sub(s.fetchedAt)))
 	}
-	if left := c.budget(spend).next(now); left > 0 && v == missing {
-		fmt.Fprintf(&b, "; next refresh for unknown keys in %s", round(left))
+	if v == missing {
+		if left := c.policy.NextFor(w.name(), now); left > 0 {
+			fmt.Fprintf(&b, "; next refresh for unknown keys in %s", round(left))
+		}
 	}
 	b.WriteString(")")
 	return invalid(b.String(), v.reason())
 }
 
 // unavailableLocked is for a lookup that the source could not be asked about.
-func (c *Client) unavailableLocked(w *wanted, now moment) error {
+func (c *cache) unavailableLocked(w *wanted, now freshness.Moment) error {
 	failed := c.failureLocked(now)
-	if state := c.policy.state(now); w.set || state == StateEmpty || state == StateExpired {
+	if state := c.policy.State(now); w.set || state == freshness.Empty || state == freshness.Expired {
 		return unavailable(failed.text(), failed)
 	}
 	return unavailable(naming(w.header)+" is not in the set at hand, and "+failed.text(), ErrKeyNotFound, failed)
 }
 
-// failureLocked is the newest failure for one caller: a copy that says how
-// much of the backoff is left.
-func (c *Client) failureLocked(now moment) *FetchError {
+// failureLocked is the newest failure for one caller: a copy that says how much
+// of the backoff is left.
+func (c *cache) failureLocked(now freshness.Moment) *FetchError {
 	failed := &FetchError{URL: c.cfg.jwksURL}
 	var last *FetchError
 	if errors.As(c.lastError, &last) {
 		*failed = *last
 	}
-	failed.RetryAfter = max(c.policy.retryAt-now, 0)
+	failed.RetryAfter = max(c.policy.RetryAt().Sub(now), 0)
 	return failed
 }

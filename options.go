@@ -41,20 +41,20 @@ func (o clientOption) applyClient(c *clientConfig) error { return o(c) }
 // user info and fragment. A trailing slash counts. An issuer with "{tenantid}"
 // (Entra) needs [WithTenants].
 func WithIssuer(issuer string) ClientOption {
-	return aSource("WithIssuer", issuer, func(c *clientConfig) { c.issuer = issuer })
+	return sourceOption("WithIssuer", issuer, func(c *clientConfig) { c.issuer = issuer })
 }
 
 // WithJWKSURL sets the URL of the key set and skips discovery; it wins when
 // other options would lead to discovery. Add [WithIssuer] to bind the keys.
 func WithJWKSURL(url string) ClientOption {
-	return aSource("WithJWKSURL", url, func(c *clientConfig) { c.jwksURL = url })
+	return sourceOption("WithJWKSURL", url, func(c *clientConfig) { c.jwksURL = url })
 }
 
 // WithDiscoveryURL sets a non-standard place of the discovery document. With
 // [WithIssuer] the document must name that issuer; without, the issuer that it
 // names is taken, bound to the keys, and logged as a warning once.
 func WithDiscoveryURL(url string) ClientOption {
-	return aSource("WithDiscoveryURL", url, func(c *clientConfig) { c.discoveryURL = url })
+	return sourceOption("WithDiscoveryURL", url, func(c *clientConfig) { c.discoveryURL = url })
 }
 
 // WithKeySet sets a seed: keys to serve until the first fetch succeeds, as if
@@ -64,7 +64,7 @@ func WithDiscoveryURL(url string) ClientOption {
 // fetches and never expires.
 func WithKeySet(seed *KeySet) ClientOption {
 	return clientOption(func(c *clientConfig) error {
-		c.sourced = true
+		c.hasSource = true
 		if seed == nil || seed.Len() == 0 {
 			return configError("WithKeySet", "the key set is nil or empty")
 		}
@@ -291,9 +291,9 @@ func WithObserver(f func(Event)) ClientOption {
 	})
 }
 
-func aSource(option, value string, set func(*clientConfig)) ClientOption {
+func sourceOption(option, value string, set func(*clientConfig)) ClientOption {
 	return clientOption(func(c *clientConfig) error {
-		c.sourced = true
+		c.hasSource = true
 		return nonEmpty(option, value, set).applyClient(c)
 	})
 }

@@ -1,6 +1,11 @@
 package jwks
 
-import "time"
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
 
 // State is how far the keys of a [Client] have aged.
 type State uint8
@@ -31,8 +36,8 @@ func (s State) String() string {
 
 // Status is what a [Client] knows of itself: for a health page or a metric.
 type Status struct {
-	Issuer, JWKSURL  string       // JWKSURL is "" until discovery found it
-	State            State        //
+	Issuer, JWKSURL  string // JWKSURL is "" until discovery found it
+	State            State
 	KeyIDs, Retained []string     // kids of the set in document order, and of the keys that WithRetention keeps
 	Skipped          []SkippedKey // entries of the set that are not used
 
@@ -41,64 +46,14 @@ type Status struct {
 	StaleUntil  time.Time // ExpiresAt plus max-stale; zero for a static client
 	NextAttempt time.Time // end of the backoff; zero when none runs
 
-	LastError           error     // of the newest failure, also after a success
-	LastErrorAt         time.Time //
-	ConsecutiveFailures int       // failures since the last success
+	LastError           error // of the newest failure, also after a success
+	LastErrorAt         time.Time
+	ConsecutiveFailures int // failures since the last success
 
 	Fetches     uint64 // refreshes, each with its retries and its discovery counted once
 	NotModified uint64 // of them, those answered 304
 	Failures    uint64 // of them, those that failed
 	Throttled   uint64 // lookups of unknown keys that the budget refused to refresh for
-}
-
-// Status says how the client is doing. It never blocks.
-func (c *Client) Status() Status {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now, wall := c.now(), time.Now()
-	at := func(m moment) time.Time {
-		if m == never {
-			return time.Time{}
-		}
-		return wall.Add(m - now)
-	}
-	st := Status{
-		Issuer:              c.boundIssuer(),
-		JWKSURL:             c.jwksURLLocked(),
-		LastError:           c.lastError,
-		ConsecutiveFailures: c.policy.failures,
-		Fetches:             c.counts.fetches,
-		NotModified:         c.counts.notModified,
-		Failures:            c.counts.failures,
-		Throttled:           c.counts.throttled,
-	}
-	if c.lastError != nil {
-		st.LastErrorAt = at(c.lastErrorAt)
-	}
-	if now < c.policy.retryAt {
-		st.NextAttempt = at(c.policy.retryAt)
-	}
-	s := c.current.Load()
-	if s == nil {
-		return st
-	}
-	st.State = s.state(now)
-	st.KeyIDs, st.Skipped = s.set.ids(), s.set.Skipped()
-	for _, r := range s.retained {
-		if now < r.until {
-			st.Retained = append(st.Retained, r.keys.ids()...)
-		}
-	}
-	st.FetchedAt, st.ExpiresAt, st.StaleUntil = at(s.fetchedAt), at(s.expiry), at(s.stale)
-	return st
-}
-
-// jwksURLLocked is the URL of the key set, "" until it is known.
-func (c *Client) jwksURLLocked() string {
-	if s := c.current.Load(); s != nil && s.jwksURL != "" {
-		return s.jwksURL
-	}
-	return c.cfg.jwksURL
 }
 
 // EventKind says what happened.
@@ -137,4 +92,111 @@ type Event struct {
 	Added, Removed []string      // kids, with EventRefreshed
 	Duration       time.Duration // of the refresh, with the first three kinds
 	Err            error         // why, with EventRefreshFailed and EventServedStale
+}
+
+// eventIssuerTaken is for the log only: the discovery document said which
+// issuer to bind the keys to, and nothing checked that.
+const eventIssuerTaken EventKind = 0
+
+// announcer tells the log and the observer what happens, one event at a time
+// and in order. The zero value tells nobody.
+type announcer struct {
+	logger   *slog.Logger
+	observer func(Event)
+
+	mu         sync.Mutex // never held while somebody is told
+	pending    []Event
+	delivering bool
+}
+
+// announce queues an event until somebody delivers.
+func (a *announcer) announce(e Event) {
+	if a.logger == nil && a.observer == nil {
+		return
+	}
+	a.mu.Lock()
+	a.pending = append(a.pending, e)
+	a.mu.Unlock()
+}
+
+// deliver tells what is pending. Whoever delivers already goes on with what
+// others queue, so that the order is kept; then deliver returns at once. No
+// lock may be held: an observer may ask for the status.
+func (a *announcer) deliver() {
+	if a.logger == nil && a.observer == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.delivering {
+		return
+	}
+	a.delivering = true
+	defer func() { a.delivering = false }()
+	for len(a.pending) > 0 {
+		e := a.pending[0]
+		a.pending = a.pending[1:]
+		a.tell(e)
+	}
+	a.pending = nil
+}
+
+// tell tells of one event, with the announcer's lock given back
+// meanwhile. A panic of the observer or of the logger's handler ends here: in
+// the goroutine of a fetch nobody else could recover it.
+func (a *announcer) tell(e Event) {
+	a.mu.Unlock()
+	defer a.mu.Lock()
+	defer func() { _ = recover() }()
+	a.log(e)
+	if a.observer != nil && e.Kind != eventIssuerTaken {
+		a.observer(e)
+	}
+}
+
+// log writes an event down. What an operator should look at is a warning: a
+// failing issuer is one for each step of the backoff.
+func (a *announcer) log(e Event) {
+	if a.logger == nil {
+		return
+	}
+	level, message := slog.LevelDebug, "jwks: key set "+e.Kind.String()
+	attrs := make([]slog.Attr, 0, 6)
+	if e.Issuer != "" {
+		attrs = append(attrs, slog.String("issuer", e.Issuer))
+	}
+	if e.URL != "" {
+		attrs = append(attrs, slog.String("url", showURL(e.URL)))
+	}
+	switch e.Kind {
+	case eventIssuerTaken:
+		level, message = slog.LevelWarn, "jwks: keys are bound to the issuer that the discovery document names; say WithIssuer to check it"
+	case EventRefreshFailed:
+		level, message = slog.LevelWarn, "jwks: refresh failed"
+	case EventServedStale: // the failed refreshes warn
+		level, message = slog.LevelInfo, "jwks: serving keys past their TTL"
+	case EventThrottled:
+		level, message = slog.LevelInfo, "jwks: unknown keys, refresh budget spent"
+	case EventRefreshed:
+		if len(e.Added)+len(e.Removed) > 0 {
+			level = slog.LevelInfo
+			attrs = append(attrs, slog.Any("added", quoted(e.Added)), slog.Any("removed", quoted(e.Removed)))
+		}
+	}
+	if e.Duration > 0 {
+		attrs = append(attrs, slog.Duration("duration", e.Duration))
+	}
+	if e.Err != nil {
+		attrs = append(attrs, slog.String("error", bare(e.Err)))
+	}
+	a.logger.LogAttrs(context.Background(), level, message, attrs...)
+}
+
+// quoted makes kids fit for a log.
+func quoted(kids []string) []string {
+	q := make([]string, len(kids))
+	for i, kid := range kids {
+		q[i] = quote(kid)
+	}
+	return q
 }

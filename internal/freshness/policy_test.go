@@ -176,7 +176,7 @@ func TestNoCache_AlwaysRefreshes(t *testing.T) {
 	wants(t, "a backoff runs", p, 0, Lookup{Found: true}, Answer{Action: GiveUp})
 }
 
-func TestDue(t *testing.T) {
+func TestDue_FollowsSetAndBackoff(t *testing.T) {
 	p := New(config())
 	if got := p.Due(); got != 0 {
 		t.Errorf("empty: %v", got)

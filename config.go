@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-22400188/jwks/internal/fetch"
+	"github.com/seed-22400188/jwks/internal/freshness"
 	"github.com/seed-22400188/jwks/internal/show"
 )
 
@@ -14,7 +15,7 @@ import (
 type clientConfig struct {
 	issuer, jwksURL, discoveryURL, discoveryPath string
 	seed                                         *KeySet
-	sourced                                      bool            // one of them was given, be it a bad one
+	hasSource                                    bool            // one of them was given, be it a bad one
 	tenants                                      map[string]bool // nil and tenantsSet: any
 	tenantsSet                                   bool
 	localRewrite                                 bool
@@ -79,7 +80,7 @@ func (c *clientConfig) check() []error {
 	url("WithIssuer", c.issuer)
 	url("WithJWKSURL", c.jwksURL)
 	url("WithDiscoveryURL", c.discoveryURL)
-	if !c.sourced {
+	if !c.hasSource {
 		errs = append(errs, configError("NewClient", "no source: want WithIssuer, WithJWKSURL, WithDiscoveryURL or WithKeySet"))
 	}
 	if c.noCache && c.ttlSet {
@@ -107,6 +108,28 @@ func (c *clientConfig) static() bool {
 // discovers says whether the key set's URL comes from a discovery document.
 func (c *clientConfig) discovers() bool {
 	return c.jwksURL == "" && (c.discoveryURL != "" || c.issuer != "")
+}
+
+// cache is what of it concerns the cache.
+func (c *clientConfig) cache() cacheConfig {
+	return cacheConfig{
+		policy: freshness.Config{
+			TTL:          c.ttl,
+			RefreshAhead: c.refreshAhead,
+			MaxStale:     c.maxStale,
+			NoCache:      c.noCache,
+			Static:       c.static(),
+			LimitEvery:   c.limitEvery,
+			LimitBurst:   c.limitBurst,
+			MissingKeys:  c.keyCache,
+		},
+		retention: c.retention,
+		deadline:  max(freshness.FetchDeadline, c.timeout),
+		jwksURL:   c.jwksURL,
+		binding:   newBinding(c.issuer, c.tenants),
+		logger:    c.logger,
+		observer:  c.observer,
+	}
 }
 
 // bindsIssuer says whether the keys will be bound to an issuer.

@@ -2,7 +2,12 @@ package jwks
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
+	"time"
 
 	"github.com/seed-22400188/jwks/internal/publicnet"
 )
@@ -15,7 +20,7 @@ type IssuersOption interface{ applyIssuers(*issuersConfig) error }
 
 type issuersConfig struct {
 	trusted    []trustedIssuer
-	decide     func(ctx context.Context, issuer string) ([]ClientOption, error)
+	trustFunc  func(ctx context.Context, issuer string) ([]ClientOption, error)
 	anyIssuer  bool
 	guarded    *http.Client // for anyIssuer
 	common     []ClientOption
@@ -44,7 +49,7 @@ func newIssuersConfig(opts []IssuersOption) (*issuersConfig, []error) {
 	if len(errs) == 0 && len(cfg.trusted) == 0 && !cfg.dynamic() {
 		errs = append(errs, configError("NewIssuers", "nobody is trusted: want TrustIssuers, TrustIssuer, TrustIssuerFunc or TrustAnyIssuer"))
 	}
-	if cfg.decide != nil && cfg.anyIssuer {
+	if cfg.trustFunc != nil && cfg.anyIssuer {
 		errs = append(errs, configError("TrustAnyIssuer", "contradicts TrustIssuerFunc"))
 	}
 	return cfg, append(errs, cfg.checkCommon()...)
@@ -72,12 +77,12 @@ func (c *issuersConfig) checkCommon() []error {
 }
 
 // dynamic says that issuers may come up at run time.
-func (c *issuersConfig) dynamic() bool { return c.decide != nil || c.anyIssuer }
+func (c *issuersConfig) dynamic() bool { return c.trustFunc != nil || c.anyIssuer }
 
 // newClient makes the client of one issuer. It refuses options that lead to
 // another one than that.
-func (c *issuersConfig) newClient(issuer string, own []ClientOption) (*Client, error) {
-	client, err := NewClient(c.clientOptions(issuer, own)...)
+func (c *issuersConfig) newClient(issuer string, extra []ClientOption) (*Client, error) {
+	client, err := NewClient(c.clientOptions(issuer, extra)...)
 	if err != nil {
 		return nil, err
 	}
@@ -88,8 +93,8 @@ func (c *issuersConfig) newClient(issuer string, own []ClientOption) (*Client, e
 }
 
 // clientOptions are those of one issuer's client: the issuer, what is common
-// to all, and its own.
-func (c *issuersConfig) clientOptions(issuer string, own []ClientOption) []ClientOption {
+// to all, and what is extra for it.
+func (c *issuersConfig) clientOptions(issuer string, extra []ClientOption) []ClientOption {
 	opts := append([]ClientOption{WithIssuer(issuer)}, c.common...)
 	if !isTemplate(issuer) {
 		// WithTenants among the common options is for the templates.
@@ -98,7 +103,7 @@ func (c *issuersConfig) clientOptions(issuer string, own []ClientOption) []Clien
 			return nil
 		}))
 	}
-	return append(opts, own...)
+	return append(opts, extra...)
 }
 
 // distinct takes joined errors apart and leaves out what was said before: a
@@ -170,7 +175,7 @@ func TrustIssuerFunc(f func(ctx context.Context, issuer string) ([]ClientOption,
 		if f == nil {
 			return configError("TrustIssuerFunc", "the function is nil")
 		}
-		c.decide = f
+		c.trustFunc = f
 		return nil
 	})
 }
@@ -208,4 +213,175 @@ func WithMaxIssuers(n int) IssuersOption {
 		c.maxIssuers = n
 		return nil
 	})
+}
+
+// maxAsking bounds the calls of the TrustIssuerFunc that are under way: tokens
+// with forged issuers may come faster than it answers.
+const maxAsking = 1000
+
+// askTrustFunc asks the user's function about an issuer, or joins whoever asks
+// already.
+func (s *Issuers) askTrustFunc(ctx context.Context, issuer string) (*Client, error) {
+	gaveUp := func() error {
+		return unavailable("the caller gave up before issuer "+quote(issuer)+" was decided on: "+ctx.Err().Error(), ctx.Err())
+	}
+	if ctx.Err() != nil {
+		return nil, gaveUp()
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, s.closedError()
+	}
+	if c, ok := s.dynamic.Get(issuer); ok { // decided since we looked
+		s.mu.Unlock()
+		return c, nil
+	}
+	asked := s.asking[issuer]
+	if asked == nil && len(s.asking) == maxAsking {
+		s.mu.Unlock()
+		return nil, undecidedError(issuer, count(maxAsking, "other")+" are being decided on")
+	}
+	if asked == nil {
+		asked = &call[*Client]{done: make(chan struct{})}
+		s.asking[issuer] = asked
+		s.busy.Add(1)
+		go s.runTrustFunc(ctx, issuer, asked)
+	}
+	s.mu.Unlock()
+	switch done, err := asked.wait(ctx, s.life.Done()); {
+	case err != nil:
+		return nil, gaveUp()
+	case !done:
+		return nil, s.closedError()
+	}
+	return asked.result, asked.err
+}
+
+// trustFuncTimeout bounds one call of the TrustIssuerFunc.
+const trustFuncTimeout = 15 * time.Second
+
+// runTrustFunc carries out one call, in a goroutine of its own, whatever the
+// user's function does.
+func (s *Issuers) runTrustFunc(ctx context.Context, issuer string, asked *call[*Client]) {
+	asked.err = undecidedError(issuer, "the function ended its goroutine")
+	defer func() {
+		if v := recover(); v != nil { // the value may hold anything
+			asked.err = undecidedError(issuer, fmt.Sprintf("the function panicked (%T)", v))
+		}
+		s.mu.Lock()
+		delete(s.asking, issuer)
+		s.mu.Unlock()
+		close(asked.done)
+		s.busy.Done()
+	}()
+	inner, cancel := context.WithTimeout(context.WithoutCancel(ctx), trustFuncTimeout)
+	defer cancel()
+	defer context.AfterFunc(s.life, cancel)()
+	opts, err := s.cfg.trustFunc(inner, issuer)
+	if err != nil {
+		asked.err = trustFuncError(issuer, err)
+		return
+	}
+	c, err := s.cfg.newClient(issuer, opts)
+	if err != nil {
+		asked.err = undecidedError(issuer, strings.ReplaceAll(bare(err), "\n", "; "))
+		return
+	}
+	asked.result, asked.err = s.admit(issuer, c, false)
+}
+
+// undecidedError is for an issuer that is neither trusted nor refused.
+func undecidedError(issuer, why string, reasons ...error) error {
+	return unavailable("issuer "+quote(issuer)+" could not be decided on: "+why, reasons...)
+}
+
+// trustFuncError is for a function that refused the issuer or failed. Its error
+// stays in the chain unless that would put it into the other class, or make
+// it look like the end of the caller's own context.
+func trustFuncError(issuer string, err error) error {
+	if errors.Is(err, ErrIssuerNotTrusted) {
+		if err == ErrIssuerNotTrusted {
+			return notTrusted(issuer)
+		}
+		why := quote(bare(err))
+		if errors.Is(err, ErrUnavailable) || ofContext(err) {
+			err = nil
+		}
+		return notTrustedBecause(issuer, why, err)
+	}
+	if errors.Is(err, ErrTokenInvalid) || ofContext(err) {
+		return undecidedError(issuer, quote(bare(err)))
+	}
+	return undecidedError(issuer, quote(bare(err)), err)
+}
+
+func ofContext(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// maxIssuerName bounds the issuer names that tokens may bring in.
+const maxIssuerName = 512
+
+// admitAnyone makes a client for an issuer that nobody listed: for public names
+// only, with a guarded HTTP client, and within the budget for new issuers.
+func (s *Issuers) admitAnyone(issuer string) (*Client, error) {
+	u, err := url.Parse(issuer)
+	if err == nil {
+		err = publicnet.CheckURL(u)
+	}
+	if err == nil && (u.RawQuery != "" || u.ForceQuery || isTemplate(issuer) || len(issuer) > maxIssuerName) {
+		err = errors.New("it is not a plain URL")
+	}
+	if err != nil {
+		return nil, notTrustedBecause(issuer, err.Error(), nil)
+	}
+	c, err := s.cfg.newClient(issuer, []ClientOption{WithHTTPClient(s.cfg.guarded)})
+	if err != nil {
+		return nil, unavailable("no client for issuer " + quote(issuer) + ": " + strings.ReplaceAll(bare(err), "\n", "; "))
+	}
+	c.public = true
+	return s.admit(issuer, c, true)
+}
+
+// admit puts a client among the dynamic ones, unless one is there already or
+// all is over, and retires the one that has to go for it.
+func (s *Issuers) admit(issuer string, c *Client, budgeted bool) (*Client, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, s.closedError()
+	}
+	if known, ok := s.dynamic.Get(issuer); ok {
+		return known, nil
+	}
+	if now := s.clock.now(); budgeted {
+		if !s.newIssuerBudget.Available(now) {
+			left := s.newIssuerBudget.Next(now) // for a Retry-After
+			return nil, unavailable("issuer "+quote(issuer)+" is new, and the budget for new issuers is spent; one more in "+round(left).String(),
+				&FetchError{URL: issuer, RetryAfter: left, Err: errors.New("the budget for new issuers is spent")})
+		}
+		s.newIssuerBudget.Charge(now)
+	}
+	if s.dynamic.Len() == s.cfg.maxIssuers {
+		if _, evicted, ok := s.dynamic.RemoveOldest(); ok {
+			evicted.cache.retire()
+			s.busy.Add(1)
+			go s.awaitRetired(evicted)
+		}
+	}
+	c.dynamic = true
+	s.dynamic.Add(issuer, c)
+	return c, nil
+}
+
+// awaitRetired waits for a retired client to end: when its last call does, or with
+// everything.
+func (s *Issuers) awaitRetired(c *Client) {
+	defer s.busy.Done()
+	select {
+	case <-c.cache.life.Done():
+	case <-s.life.Done():
+	}
+	_ = c.Close() // always nil
 }

@@ -1,0 +1,181 @@
+package jwks
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/seed-22400188/jwks/internal/fault"
+	"github.com/seed-22400188/jwks/internal/fetch"
+	"github.com/seed-22400188/jwks/internal/freshness"
+	"github.com/seed-22400188/jwks/internal/httpcache"
+)
+
+// origin is where a key set comes from. It has no lock and no state: what a
+// load needs comes as an [inquiry], and what it found is returned.
+type origin struct {
+	cfg     *clientConfig
+	fetcher *fetch.Fetcher
+}
+
+func newOrigin(cfg *clientConfig) origin {
+	return origin{cfg, fetch.New(fetch.Config{
+		Client:    cfg.httpClient,
+		Header:    cfg.header,
+		Timeout:   cfg.timeout,
+		Retries:   cfg.retries,
+		MaxSize:   cfg.maxDocument,
+		AllowHTTP: cfg.insecure,
+		UserAgent: fetch.UserAgent,
+	})}
+}
+
+// inquiry is what one load needs to know.
+type inquiry struct {
+	cause              freshness.Cause
+	last               *loaded         // what the last load brought; nil if nothing
+	binding            *binding        // of the keys; nil: to the issuer that the discovery document names
+	firstAttemptFailed func(err error) // called for each document whose first attempt failed while others follow
+}
+
+// loaded is what one load brought.
+type loaded struct {
+	set         *KeySet
+	notModified bool // it is the last one's set
+	binding     *binding
+	document    // zero without discovery, and with a seed
+
+	jwksURL            string
+	etag, lastModified string // validators of the key set
+
+	age          time.Duration // how long ago the origin made the answer
+	serverTTL    time.Duration // the lifetime that its headers ask for
+	hasServerTTL bool          // whether they ask for one
+}
+
+// document is a discovery document and where and when it was found.
+type document struct {
+	metadata     *Metadata
+	discoveryURL string
+	discoveredAt time.Time
+}
+
+// load fetches the key set, and the discovery document before it where one is
+// due: with every refresh, except one for a key while the document is younger
+// than the TTL; and again when the key set is not where it said any more.
+func (o origin) load(ctx context.Context, q inquiry) (*loaded, error) {
+	defer o.fetcher.CloseIdle()
+	next := &loaded{binding: q.binding, jwksURL: o.cfg.jwksURL}
+	discovered := false
+	if o.cfg.discovers() {
+		if last := q.last; last != nil && last.metadata != nil && q.cause.ForKey() && time.Since(last.discoveredAt) < o.cfg.ttl {
+			next.document, next.jwksURL = last.document, last.jwksURL
+		} else if err := o.discover(ctx, q, next); err != nil {
+			return nil, err
+		} else {
+			discovered = true
+		}
+	}
+	response, err := o.getKeySet(ctx, q, next.jwksURL)
+	if isGone(err) && o.cfg.discovers() && !discovered {
+		if err := o.discover(ctx, q, next); err != nil {
+			return nil, err
+		}
+		response, err = o.getKeySet(ctx, q, next.jwksURL)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := o.read(response, q.last, next); err != nil {
+		return nil, &FetchError{URL: next.jwksURL, StatusCode: http.StatusOK, Err: err}
+	}
+	return next, nil
+}
+
+// read takes in what the key set's URL answered.
+func (o origin) read(response *fetch.Response, last, next *loaded) error {
+	if next.binding == nil && next.metadata != nil {
+		next.binding = newBinding(next.metadata.Issuer, o.cfg.tenants)
+	}
+	var previous *KeySet
+	if last != nil {
+		previous = last.set
+	}
+	next.notModified = response.NotModified
+	if response.NotModified {
+		next.set = previous
+	} else {
+		set, err := readKeySet(response.Body, next.binding, previous)
+		if err != nil {
+			return err
+		}
+		next.set = set
+	}
+	next.age = httpcache.Age(response.Header)
+	next.serverTTL, next.hasServerTTL = httpcache.Lifetime(response.Header, time.Now())
+	next.etag, next.lastModified = response.Header.Get("ETag"), response.Header.Get("Last-Modified")
+	if response.NotModified { // what it does not repeat stays (RFC 9111 section 4.3.4)
+		next.etag, next.lastModified = cmp.Or(next.etag, last.etag), cmp.Or(next.lastModified, last.lastModified)
+		if !next.hasServerTTL {
+			next.serverTTL, next.hasServerTTL = last.serverTTL, last.hasServerTTL
+		}
+	}
+	return nil
+}
+
+// getKeySet asks for the key set, conditionally where the last one came from
+// the same place (RFC 9110 section 13.1). A refresh for a key or on demand
+// goes past caches on the way, which may hold the old set (RFC 9111 section
+// 5.2.1.4).
+func (o origin) getKeySet(ctx context.Context, q inquiry, url string) (*fetch.Response, error) {
+	r := fetch.Request{URL: url}
+	if q.last != nil && q.last.jwksURL == url {
+		r.ETag, r.LastModified = q.last.etag, q.last.lastModified
+	}
+	return o.get(ctx, q, r)
+}
+
+// get fetches a document.
+func (o origin) get(ctx context.Context, q inquiry, r fetch.Request) (*fetch.Response, error) {
+	r.NoCache = q.cause != freshness.ForAge
+	r.Stumbled = func(e *fetch.Error) { q.firstAttemptFailed(fetchError(e)) }
+	response, err := o.fetcher.Get(ctx, r)
+	if err != nil {
+		return nil, fetchError(err)
+	}
+	return response, nil
+}
+
+// isGone says that the key set is not where the discovery document said.
+func isGone(err error) bool {
+	var e *FetchError
+	return errors.As(err, &e) && (e.StatusCode == http.StatusNotFound || e.StatusCode == http.StatusGone)
+}
+
+// fetchError makes a failure this package's own.
+func fetchError(err error) *FetchError {
+	var e *fetch.Error
+	if errors.As(err, &e) {
+		// An HTTP client may verify tokens itself, and fail with errors of the other class.
+		return &FetchError{URL: e.URL, StatusCode: e.StatusCode, RetryAfter: e.RetryAfter, Err: fault.Within(ErrUnavailable, e.Err)}
+	}
+	return &FetchError{Err: err}
+}
+
+// abandonedError is for a load that never returned.
+func (o origin) abandonedError() error {
+	return &FetchError{
+		URL: cmp.Or(o.cfg.jwksURL, o.cfg.discoveryURL, o.cfg.issuer),
+		Err: errors.New("the HTTP client ended its goroutine"),
+	}
+}
+
+// name is how errors name the source of the keys.
+func (o origin) name() string {
+	if place := cmp.Or(o.cfg.jwksURL, o.cfg.issuer, o.cfg.discoveryURL); place != "" {
+		return showURL(place)
+	}
+	return "the static key set"
+}
