@@ -301,9 +301,9 @@ func (c *cache) notFoundLocked(s *snapshot, w *wanted, v verdict, now freshness.
 	} else {
 		b.WriteString(v.describe(w.header))
 	}
-	place := c.origin.name()
-	if s.jwksURL != "" {
-		place = showURL(s.jwksURL)
+	place := showURL(s.jwksURL)
+	if s.jwksURL == "" {
+		place = c.origin.name()
 	}
 	fmt.Fprintf(&b, " at %s (%s", place, count(s.set.Len(), "key"))
 	if !s.seeded() {
