@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-22400188/jwks/internal/binding"
 	"github.com/seed-22400188/jwks/internal/freshness"
 )
 
@@ -36,8 +37,8 @@ type cache struct {
 	closed  bool
 	policy  freshness.Policy
 	flight  *flight
-	binding *binding      // of the keys: as configured, else to the issuer that a discovery document named
-	landed  chan struct{} // closed when a refresh ends; for keepWarm
+	binding *binding.Binding // of the keys: as configured, else to the issuer that a discovery document named
+	landed  chan struct{}    // closed when a refresh ends; for keepWarm
 
 	counts      struct{ fetches, notModified, failures uint64 }
 	lastError   error
@@ -48,9 +49,9 @@ type cache struct {
 type cacheConfig struct {
 	policy    freshness.Config
 	retention time.Duration
-	deadline  time.Duration // of one refresh
-	jwksURL   string        // "" where discovery finds it
-	binding   *binding      // nil where no issuer is configured
+	deadline  time.Duration    // of one refresh
+	jwksURL   string           // "" where discovery finds it
+	binding   *binding.Binding // nil where no issuer is configured
 	logger    *slog.Logger
 	observer  func(Event)
 }
@@ -233,7 +234,7 @@ func retain(old *snapshot, set *KeySet, now freshness.Moment, d time.Duration) [
 		left := new(KeySet)
 		for _, k := range from.keys {
 			if kid := k.ID(); kid != "" && len(set.withID(kid)) == 0 && !set.skips(kid) {
-				left.append(k)
+				left.insert(k)
 			}
 		}
 		if n := len(left.keys); n > 0 && n <= room && now < until {

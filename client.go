@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/seed-22400188/jwks/internal/fault"
+	"github.com/seed-22400188/jwks/internal/show"
 )
 
 // Client fetches the keys of one issuer, keeps them fresh, and finds the one
@@ -35,7 +38,7 @@ func NewClient(opts ...ClientOption) (*Client, error) {
 	if cfg.seed != nil {
 		seed := cfg.seed.bound(c.cache.cfg.binding)
 		if seed.Len() == 0 {
-			return nil, configError("WithKeySet", "all its keys name another issuer than %s", quote(cfg.issuer))
+			return nil, configError("WithKeySet", "all its keys name another issuer than %s", show.Quote(cfg.issuer))
 		}
 		c.cache.installSeed(seed)
 	}
@@ -64,7 +67,7 @@ func (c *Client) KeySet(ctx context.Context) (*KeySet, error) {
 // [ErrInvalidMetadata] for a client that does no discovery.
 func (c *Client) Metadata(ctx context.Context) (*Metadata, error) {
 	if !c.cfg.discovers() {
-		return nil, unavailable("the client does no discovery", ErrInvalidMetadata)
+		return nil, fault.Unavailable("the client does no discovery", ErrInvalidMetadata)
 	}
 	s, _, err := c.cache.find(ctx, &wanted{set: true, document: true})
 	if err != nil {

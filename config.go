@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-22400188/jwks/internal/binding"
 	"github.com/seed-22400188/jwks/internal/fetch"
 	"github.com/seed-22400188/jwks/internal/freshness"
 	"github.com/seed-22400188/jwks/internal/show"
@@ -92,10 +93,10 @@ func (c *clientConfig) check() []error {
 	case c.issuer == "":
 	case strings.Contains(c.issuer, "?") && c.discovers() && c.discoveryURL == "":
 		errs = append(errs, configError("WithIssuer", "%s has a query, so that nothing can be discovered under it", show.QuoteURL(c.issuer)))
-	case isTemplate(c.issuer) && !c.tenantsSet:
-		errs = append(errs, configError("WithIssuer", "%s stands for many tenants: name them with WithTenants(id, …), or allow any with WithTenants()", quote(c.issuer)))
-	case !isTemplate(c.issuer) && c.tenantsSet:
-		errs = append(errs, configError("WithTenants", "the issuer %s has no %s to fill in", quote(c.issuer), tenantPlaceholder))
+	case binding.IsTemplate(c.issuer) && !c.tenantsSet:
+		errs = append(errs, configError("WithIssuer", "%s stands for many tenants: name them with WithTenants(id, …), or allow any with WithTenants()", show.Quote(c.issuer)))
+	case !binding.IsTemplate(c.issuer) && c.tenantsSet:
+		errs = append(errs, configError("WithTenants", "the issuer %s has no %s to fill in", show.Quote(c.issuer), binding.Placeholder))
 	}
 	return errs
 }
@@ -126,7 +127,7 @@ func (c *clientConfig) cache() cacheConfig {
 		retention: c.retention,
 		deadline:  max(freshness.FetchDeadline, c.timeout),
 		jwksURL:   c.jwksURL,
-		binding:   newBinding(c.issuer, c.tenants),
+		binding:   binding.New(c.issuer, c.tenants),
 		logger:    c.logger,
 		observer:  c.observer,
 	}

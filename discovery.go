@@ -12,7 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-22400188/jwks/internal/binding"
+	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/fetch"
+	"github.com/seed-22400188/jwks/internal/show"
 	"github.com/seed-22400188/jwks/internal/strictjson"
 )
 
@@ -31,7 +34,7 @@ type Metadata struct {
 // exact names; one that matters and stands there twice refuses the document.
 func parseMetadata(document []byte) (*Metadata, error) {
 	refuse := func(text string) (*Metadata, error) {
-		return nil, unavailable(text, ErrInvalidMetadata)
+		return nil, fault.Unavailable(text, ErrInvalidMetadata)
 	}
 	var issuer, jwksURI, jwksURL, algorithms []strictjson.Value
 	members := strictjson.Object(string(document))
@@ -161,8 +164,8 @@ func (o origin) discoveryPlaces(last *loaded) []string {
 func discoveryURLs(issuer, customPath string) []string {
 	base := strings.TrimRight(issuer, "/")
 	var bases []string
-	if isTemplate(base) {
-		bases = append(bases, fill(base, "common"))
+	if binding.IsTemplate(base) {
+		bases = append(bases, binding.Fill(base, "common"))
 	}
 	bases = append(bases, base)
 	var places []string
@@ -191,18 +194,18 @@ func discoveryURLs(issuer, customPath string) []string {
 
 // checkMetadata refuses a document that names another issuer (OpenID Connect
 // Discovery 1.0 section 4.3) or a key set URL that may not be used.
-func (o origin) checkMetadata(m *Metadata, b *binding, place string) error {
+func (o origin) checkMetadata(m *Metadata, b *binding.Binding, place string) error {
 	want := b.Issuer()
 	issuer, err := fetch.CheckURL(m.Issuer, o.cfg.insecure)
 	switch {
 	case err != nil && want == "":
-		return unavailable("the discovery document's issuer is unusable: "+err.Error(), ErrInvalidMetadata)
+		return fault.Unavailable("the discovery document's issuer is unusable: "+err.Error(), ErrInvalidMetadata)
 	case err != nil:
-		return unavailable("the discovery document's issuer is unusable, want "+quote(want)+": "+err.Error(), ErrInvalidMetadata, ErrIssuerMismatch)
+		return fault.Unavailable("the discovery document's issuer is unusable, want "+show.Quote(want)+": "+err.Error(), ErrInvalidMetadata, ErrIssuerMismatch)
 	case want != "" && m.Issuer != want:
-		return unavailable("the discovery document's issuer is "+quote(m.Issuer)+", want "+quote(want), ErrIssuerMismatch)
-	case want == "" && isTemplate(m.Issuer) && !o.cfg.tenantsSet:
-		return unavailable("the discovery document's issuer "+quote(m.Issuer)+" stands for many tenants: name them with WithTenants", ErrInvalidMetadata)
+		return fault.Unavailable("the discovery document's issuer is "+show.Quote(m.Issuer)+", want "+show.Quote(want), ErrIssuerMismatch)
+	case want == "" && binding.IsTemplate(m.Issuer) && !o.cfg.tenantsSet:
+		return fault.Unavailable("the discovery document's issuer "+show.Quote(m.Issuer)+" stands for many tenants: name them with WithTenants", ErrInvalidMetadata)
 	}
 	if o.cfg.localRewrite {
 		if rewritten := rewriteLocal(m.JWKSURI, place); rewritten != m.JWKSURI {
@@ -212,10 +215,10 @@ func (o origin) checkMetadata(m *Metadata, b *binding, place string) error {
 	}
 	u, err := fetch.CheckURL(m.JWKSURI, o.cfg.insecure)
 	if err != nil {
-		return unavailable("the discovery document's "+m.jwksMember+" is unusable: "+err.Error(), ErrInvalidMetadata)
+		return fault.Unavailable("the discovery document's "+m.jwksMember+" is unusable: "+err.Error(), ErrInvalidMetadata)
 	}
 	if issuer.Scheme == "https" && u.Scheme != "https" && !o.cfg.insecure {
-		return unavailable("the discovery document's "+m.jwksMember+" "+quote(m.JWKSURI)+" is not https, and its issuer is", ErrInvalidMetadata)
+		return fault.Unavailable("the discovery document's "+m.jwksMember+" "+show.Quote(m.JWKSURI)+" is not https, and its issuer is", ErrInvalidMetadata)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/freshness"
 )
 
@@ -141,7 +142,7 @@ func (c *cache) failLocked(f *flight, err error, now freshness.Moment) {
 	c.policy.Fail(now, retryAfter, rand.Float64())
 	c.updateQuietUntilLocked(now)
 	failed := c.failureLocked(now)
-	f.err = unavailable(failed.text(), failed)
+	f.err = fault.Unavailable(failed.text(), failed)
 	c.announceLocked(Event{Kind: EventRefreshFailed, Duration: now.Sub(f.began), Err: err})
 }
 

@@ -12,10 +12,12 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/seed-22400188/jwks/internal/binding"
 	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/fetch"
 	"github.com/seed-22400188/jwks/internal/freshness"
 	"github.com/seed-22400188/jwks/internal/publicnet"
+	"github.com/seed-22400188/jwks/internal/show"
 )
 
 // Issuers finds keys for the tokens of many issuers: given only a token, its
@@ -67,7 +69,7 @@ func NewIssuers(opts ...IssuersOption) (*Issuers, error) {
 	seen := make(map[string]bool, len(cfg.trusted))
 	for _, trusted := range cfg.trusted {
 		if seen[trusted.issuer] {
-			errs = append(errs, configError("TrustIssuer", "%s is listed twice", quote(trusted.issuer)))
+			errs = append(errs, configError("TrustIssuer", "%s is listed twice", show.Quote(trusted.issuer)))
 			continue
 		}
 		seen[trusted.issuer] = true
@@ -77,7 +79,7 @@ func NewIssuers(opts ...IssuersOption) (*Issuers, error) {
 			continue
 		}
 		s.order = append(s.order, c)
-		if isTemplate(trusted.issuer) {
+		if binding.IsTemplate(trusted.issuer) {
 			s.templates[trusted.issuer] = c
 		} else {
 			s.listed[trusted.issuer] = c
@@ -135,12 +137,12 @@ func (s *Issuers) templateFor(issuer string) *Client {
 	if len(s.templates) == 0 {
 		return nil
 	}
-	for i := 0; i+guidLength <= len(issuer); i++ {
-		tenant := issuer[i : i+guidLength]
-		if !isGUID(tenant) {
+	for i := 0; i+binding.GUIDLength <= len(issuer); i++ {
+		tenant := issuer[i : i+binding.GUIDLength]
+		if !binding.IsGUID(tenant) {
 			continue
 		}
-		c := s.templates[strings.ReplaceAll(issuer, tenant, tenantPlaceholder)]
+		c := s.templates[strings.ReplaceAll(issuer, tenant, binding.Placeholder)]
 		if c != nil && c.cache.cfg.binding.Allows(tenant) {
 			return c
 		}
@@ -150,13 +152,13 @@ func (s *Issuers) templateFor(issuer string) *Client {
 
 func notTrusted(issuer string) error {
 	if issuer == "" {
-		return invalid("iss claim is missing, and no issuer can be trusted without it", ErrIssuerNotTrusted, jwt.ErrTokenInvalidIssuer, jwt.ErrTokenRequiredClaimMissing)
+		return fault.Invalid("iss claim is missing, and no issuer can be trusted without it", ErrIssuerNotTrusted, jwt.ErrTokenInvalidIssuer, jwt.ErrTokenRequiredClaimMissing)
 	}
 	return notTrustedBecause(issuer, "", nil)
 }
 
 func notTrustedBecause(issuer, why string, cause error) error {
-	text := "issuer " + quote(issuer) + " is not trusted"
+	text := "issuer " + show.Quote(issuer) + " is not trusted"
 	if why != "" {
 		text += ": " + why
 	}
@@ -164,10 +166,10 @@ func notTrustedBecause(issuer, why string, cause error) error {
 	if cause != nil {
 		reasons = append(reasons, cause)
 	}
-	return invalid(text, reasons...)
+	return fault.Invalid(text, reasons...)
 }
 
-func (s *Issuers) closedError() error { return unavailable("the issuers were closed", ErrClosed) }
+func (s *Issuers) closedError() error { return fault.Unavailable("the issuers were closed", ErrClosed) }
 
 // SigningKeys implements [KeySource]: the keys of the token's issuer that may
 // have signed it. An issuer that is not trusted is refused before any I/O.
@@ -177,7 +179,7 @@ func (s *Issuers) SigningKeys(ctx context.Context, h Header, issuer string) ([]*
 	if c := s.listed[issuer]; c != nil {
 		return c.SigningKeys(ctx, h, issuer)
 	}
-	if isTemplate(issuer) { // it stands for others and issues nothing itself
+	if binding.IsTemplate(issuer) { // it stands for others and issues nothing itself
 		return nil, notTrusted(issuer)
 	}
 	c, err := s.Client(ctx, issuer)
@@ -278,11 +280,11 @@ func (s *Issuers) Ready(ctx context.Context) error {
 	if failed.Texts == nil {
 		return nil
 	}
-	shown := failed.Texts[:min(len(failed.Texts), maxListed)]
+	shown := failed.Texts[:min(len(failed.Texts), show.MaxListed)]
 	if more := len(failed.Texts) - len(shown); more > 0 {
-		shown = append(shown[:maxListed:maxListed], "and "+strconv.Itoa(more)+" more")
+		shown = append(shown[:show.MaxListed:show.MaxListed], "and "+strconv.Itoa(more)+" more")
 	}
-	return unavailable(strings.Join(shown, "; "), failed.Reasons...)
+	return fault.Unavailable(strings.Join(shown, "; "), failed.Reasons...)
 }
 
 // Run keeps the keys of every listed issuer warm, as [Client.Run] does for

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"slices"
 
+	"github.com/seed-22400188/jwks/internal/binding"
 	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/jwk"
 	"github.com/seed-22400188/jwks/internal/jws"
@@ -54,7 +55,7 @@ func ParseKeySet(document []byte) (*KeySet, error) {
 
 // readKeySet reads a document into keys bound to b. Entries whose text did not
 // change since previous keep their keys; an unchanged document keeps them all.
-func readKeySet(document []byte, b *binding, previous *KeySet) (*KeySet, error) {
+func readKeySet(document []byte, b *binding.Binding, previous *KeySet) (*KeySet, error) {
 	digest := sha256.Sum256(document)
 	if previous != nil && previous.digest == digest {
 		return previous, nil
@@ -200,7 +201,7 @@ func (s *KeySet) byDigest() map[[32]byte]*Key {
 
 // bound returns the set with its keys bound to b, for a seed. Keys that name
 // another issuer are left out.
-func (s *KeySet) bound(b *binding) *KeySet {
+func (s *KeySet) bound(b *binding.Binding) *KeySet {
 	if b == nil {
 		return s
 	}

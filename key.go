@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/seed-22400188/jwks/internal/binding"
 	"github.com/seed-22400188/jwks/internal/jwk"
 	"github.com/seed-22400188/jwks/internal/jws"
 	"github.com/seed-22400188/jwks/internal/show"
@@ -27,7 +28,7 @@ type Key struct {
 	public   crypto.PublicKey // a copy for callers, made when the first one asks
 	verifier crypto.PublicKey // what signatures are checked with; never leaves the package
 	allows   jws.Set
-	binding  *binding
+	binding  *binding.Binding
 	parsed   *jwk.Key
 	digest   [32]byte // SHA-256 of the entry's text: a refresh keeps a key whose entry did not change
 }
@@ -76,7 +77,7 @@ func (k *Key) JWK() jose.JSONWebKey {
 }
 
 // newKey binds a parsed key. It fails for a key that names another issuer.
-func newKey(parsed *jwk.Key, b *binding, digest [32]byte) (*Key, error) {
+func newKey(parsed *jwk.Key, b *binding.Binding, digest [32]byte) (*Key, error) {
 	keyBinding, err := b.ForKey(parsed.Issuer)
 	if err != nil {
 		return nil, err

@@ -9,7 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/freshness"
+	"github.com/seed-22400188/jwks/internal/jws"
+	"github.com/seed-22400188/jwks/internal/show"
 )
 
 // wanted is what a lookup looks for.
@@ -83,7 +86,7 @@ func (w *wanted) name() freshness.Name {
 		return freshness.Name{Kind: freshness.X5tS256, Text: h.X5tS256}
 	case h.X5t != "":
 		return freshness.Name{Kind: freshness.X5t, Text: h.X5t}
-	case algorithmNamed(h.Algorithm) == algUnknown:
+	case jws.Named(h.Algorithm) == jws.Unknown:
 		return freshness.Name{Kind: freshness.Algorithm}
 	default:
 		return freshness.Name{Kind: freshness.Algorithm, Text: h.Algorithm}
@@ -162,7 +165,7 @@ func (c *cache) look(w *wanted, failed bool, gone error) outcome {
 	case c.closed:
 		return outcome{err: c.closedError()}
 	case w.cannotExist():
-		return outcome{err: invalid(fmt.Sprintf("%s not found: names of keys have at most %d bytes", naming(w.header), maxKeyID), ErrKeyNotFound)}
+		return outcome{err: fault.Invalid(fmt.Sprintf("%s not found: names of keys have at most %d bytes", naming(w.header), maxKeyID), ErrKeyNotFound)}
 	}
 	now := c.clock.now()
 	s := c.current.Load()
@@ -286,10 +289,10 @@ func contains(keys []*Key, key *Key) bool {
 // The errors of lookups, each one line that says what was expected, what came
 // and what happens next.
 
-func (c *cache) closedError() error { return unavailable("the client was closed", ErrClosed) }
+func (c *cache) closedError() error { return fault.Unavailable("the client was closed", ErrClosed) }
 
 func (c *cache) gaveUpError(err error) error {
-	return unavailable("the caller gave up waiting for the keys of "+c.origin.name()+": "+err.Error(), err)
+	return fault.Unavailable("the caller gave up waiting for the keys of "+c.origin.name()+": "+err.Error(), err)
 }
 
 // notFoundLocked is for a lookup that the source answered and that found
@@ -301,30 +304,30 @@ func (c *cache) notFoundLocked(s *snapshot, w *wanted, v verdict, now freshness.
 	} else {
 		b.WriteString(v.describe(w.header))
 	}
-	place := showURL(s.jwksURL)
+	place := show.URL(s.jwksURL)
 	if s.jwksURL == "" {
 		place = c.origin.name()
 	}
-	fmt.Fprintf(&b, " at %s (%s", place, count(s.set.Len(), "key"))
+	fmt.Fprintf(&b, " at %s (%s", place, show.Count(s.set.Len(), "key"))
 	if !s.seeded() {
-		fmt.Fprintf(&b, ", fetched %s ago", round(now.Sub(s.fetchedAt)))
+		fmt.Fprintf(&b, ", fetched %s ago", show.Round(now.Sub(s.fetchedAt)))
 	}
 	if v == missing {
 		if left := c.policy.NextFor(w.name(), now); left > 0 {
-			fmt.Fprintf(&b, "; next refresh for unknown keys in %s", round(left))
+			fmt.Fprintf(&b, "; next refresh for unknown keys in %s", show.Round(left))
 		}
 	}
 	b.WriteString(")")
-	return invalid(b.String(), v.reason())
+	return fault.Invalid(b.String(), v.reason())
 }
 
 // unavailableLocked is for a lookup that the source could not be asked about.
 func (c *cache) unavailableLocked(w *wanted, now freshness.Moment) error {
 	failed := c.failureLocked(now)
 	if state := c.policy.State(now); w.set || state == freshness.Empty || state == freshness.Expired {
-		return unavailable(failed.text(), failed)
+		return fault.Unavailable(failed.text(), failed)
 	}
-	return unavailable(naming(w.header)+" is not in the set at hand, and "+failed.text(), ErrKeyNotFound, failed)
+	return fault.Unavailable(naming(w.header)+" is not in the set at hand, and "+failed.text(), ErrKeyNotFound, failed)
 }
 
 // failureLocked is the newest failure for one caller: a copy that says how much

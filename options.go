@@ -6,6 +6,9 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/seed-22400188/jwks/internal/binding"
+	"github.com/seed-22400188/jwks/internal/show"
 )
 
 // Defaults of a [Client]. Each option's comment repeats its own.
@@ -105,7 +108,7 @@ func WithHTTPClient(client *http.Client) ClientOption {
 func WithHeader(name, value string) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		if !isToken(name) {
-			return configError("WithHeader", "%s is no header name", quote(name))
+			return configError("WithHeader", "%s is no header name", show.Quote(name))
 		}
 		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
 			return configError("WithHeader", "the value of %s has control characters", name)
@@ -177,8 +180,8 @@ func WithTenants(ids ...string) ClientOption {
 		c.tenantsSet = true
 		var tenants map[string]bool
 		for _, id := range ids {
-			if !isGUID(id) {
-				return configError("WithTenants", "%s is no GUID", quote(id))
+			if !binding.IsGUID(id) {
+				return configError("WithTenants", "%s is no GUID", show.Quote(id))
 			}
 			if tenants == nil {
 				tenants = make(map[string]bool, len(ids))

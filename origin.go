@@ -7,10 +7,12 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/seed-22400188/jwks/internal/binding"
 	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/fetch"
 	"github.com/seed-22400188/jwks/internal/freshness"
 	"github.com/seed-22400188/jwks/internal/httpcache"
+	"github.com/seed-22400188/jwks/internal/show"
 )
 
 // origin is where a key set comes from. It has no lock and no state: what a
@@ -35,16 +37,16 @@ func newOrigin(cfg *clientConfig) origin {
 // inquiry is what one load needs to know.
 type inquiry struct {
 	cause              freshness.Cause
-	last               *loaded         // what the last load brought; nil if nothing
-	binding            *binding        // of the keys; nil: to the issuer that the discovery document names
-	firstAttemptFailed func(err error) // called for each document whose first attempt failed while others follow
+	last               *loaded          // what the last load brought; nil if nothing
+	binding            *binding.Binding // of the keys; nil: to the issuer that the discovery document names
+	firstAttemptFailed func(err error)  // called for each document whose first attempt failed while others follow
 }
 
 // loaded is what one load brought.
 type loaded struct {
 	set         *KeySet
 	notModified bool // it is the last one's set
-	binding     *binding
+	binding     *binding.Binding
 	document    // zero without discovery, and with a seed
 
 	jwksURL            string
@@ -97,7 +99,7 @@ func (o origin) load(ctx context.Context, q inquiry) (*loaded, error) {
 // read takes in what the key set's URL answered.
 func (o origin) read(response *fetch.Response, last, next *loaded) error {
 	if next.binding == nil && next.metadata != nil {
-		next.binding = newBinding(next.metadata.Issuer, o.cfg.tenants)
+		next.binding = binding.New(next.metadata.Issuer, o.cfg.tenants)
 	}
 	var previous *KeySet
 	if last != nil {
@@ -175,7 +177,7 @@ func (o origin) abandonedError() error {
 // name is how errors name the source of the keys.
 func (o origin) name() string {
 	if place := cmp.Or(o.cfg.jwksURL, o.cfg.issuer, o.cfg.discoveryURL); place != "" {
-		return showURL(place)
+		return show.URL(place)
 	}
 	return "the static key set"
 }

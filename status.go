@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/seed-22400188/jwks/internal/show"
 )
 
 // State is how far the keys of a [Client] have aged.
@@ -166,7 +168,7 @@ func (a *announcer) log(e Event) {
 		attrs = append(attrs, slog.String("issuer", e.Issuer))
 	}
 	if e.URL != "" {
-		attrs = append(attrs, slog.String("url", showURL(e.URL)))
+		attrs = append(attrs, slog.String("url", show.URL(e.URL)))
 	}
 	switch e.Kind {
 	case eventIssuerTaken:
@@ -196,7 +198,7 @@ func (a *announcer) log(e Event) {
 func quoted(kids []string) []string {
 	q := make([]string, len(kids))
 	for i, kid := range kids {
-		q[i] = quote(kid)
+		q[i] = show.Quote(kid)
 	}
 	return q
 }

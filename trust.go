@@ -9,7 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-22400188/jwks/internal/binding"
+	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/publicnet"
+	"github.com/seed-22400188/jwks/internal/show"
 )
 
 // defaultMaxIssuers bounds the issuers that come up at run time.
@@ -86,8 +89,8 @@ func (c *issuersConfig) newClient(issuer string, extra []ClientOption) (*Client,
 	if err != nil {
 		return nil, err
 	}
-	if actual := client.cfg.issuer; actual != issuer && !(isTemplate(actual) && fits(actual, issuer)) {
-		return nil, configError("TrustIssuer", "the options for %s say WithIssuer(%s)", quote(issuer), quote(actual))
+	if actual := client.cfg.issuer; actual != issuer && !(binding.IsTemplate(actual) && binding.Fits(actual, issuer)) {
+		return nil, configError("TrustIssuer", "the options for %s say WithIssuer(%s)", show.Quote(issuer), show.Quote(actual))
 	}
 	return client, nil
 }
@@ -96,7 +99,7 @@ func (c *issuersConfig) newClient(issuer string, extra []ClientOption) (*Client,
 // to all, and what is extra for it.
 func (c *issuersConfig) clientOptions(issuer string, extra []ClientOption) []ClientOption {
 	opts := append([]ClientOption{WithIssuer(issuer)}, c.common...)
-	if !isTemplate(issuer) {
+	if !binding.IsTemplate(issuer) {
 		// WithTenants among the common options is for the templates.
 		opts = append(opts, clientOption(func(c *clientConfig) error {
 			c.tenants, c.tenantsSet = nil, false
@@ -223,7 +226,7 @@ const maxAsking = 1000
 // already.
 func (s *Issuers) askTrustFunc(ctx context.Context, issuer string) (*Client, error) {
 	gaveUp := func() error {
-		return unavailable("the caller gave up before issuer "+quote(issuer)+" was decided on: "+ctx.Err().Error(), ctx.Err())
+		return fault.Unavailable("the caller gave up before issuer "+show.Quote(issuer)+" was decided on: "+ctx.Err().Error(), ctx.Err())
 	}
 	if ctx.Err() != nil {
 		return nil, gaveUp()
@@ -240,7 +243,7 @@ func (s *Issuers) askTrustFunc(ctx context.Context, issuer string) (*Client, err
 	asked := s.asking[issuer]
 	if asked == nil && len(s.asking) == maxAsking {
 		s.mu.Unlock()
-		return nil, undecidedError(issuer, count(maxAsking, "other")+" are being decided on")
+		return nil, undecidedError(issuer, show.Count(maxAsking, "other")+" are being decided on")
 	}
 	if asked == nil {
 		asked = &call[*Client]{done: make(chan struct{})}
@@ -293,7 +296,7 @@ func (s *Issuers) runTrustFunc(ctx context.Context, issuer string, asked *call[*
 
 // undecidedError is for an issuer that is neither trusted nor refused.
 func undecidedError(issuer, why string, reasons ...error) error {
-	return unavailable("issuer "+quote(issuer)+" could not be decided on: "+why, reasons...)
+	return fault.Unavailable("issuer "+show.Quote(issuer)+" could not be decided on: "+why, reasons...)
 }
 
 // trustFuncError is for a function that refused the issuer or failed. Its error
@@ -304,16 +307,16 @@ func trustFuncError(issuer string, err error) error {
 		if err == ErrIssuerNotTrusted {
 			return notTrusted(issuer)
 		}
-		why := quote(bare(err))
+		why := show.Quote(bare(err))
 		if errors.Is(err, ErrUnavailable) || ofContext(err) {
 			err = nil
 		}
 		return notTrustedBecause(issuer, why, err)
 	}
 	if errors.Is(err, ErrTokenInvalid) || ofContext(err) {
-		return undecidedError(issuer, quote(bare(err)))
+		return undecidedError(issuer, show.Quote(bare(err)))
 	}
-	return undecidedError(issuer, quote(bare(err)), err)
+	return undecidedError(issuer, show.Quote(bare(err)), err)
 }
 
 func ofContext(err error) bool {
@@ -330,7 +333,7 @@ func (s *Issuers) admitAnyone(issuer string) (*Client, error) {
 	if err == nil {
 		err = publicnet.CheckURL(u)
 	}
-	if err == nil && (u.RawQuery != "" || u.ForceQuery || isTemplate(issuer) || len(issuer) > maxIssuerName) {
+	if err == nil && (u.RawQuery != "" || u.ForceQuery || binding.IsTemplate(issuer) || len(issuer) > maxIssuerName) {
 		err = errors.New("it is not a plain URL")
 	}
 	if err != nil {
@@ -338,7 +341,7 @@ func (s *Issuers) admitAnyone(issuer string) (*Client, error) {
 	}
 	c, err := s.cfg.newClient(issuer, []ClientOption{WithHTTPClient(s.cfg.guarded)})
 	if err != nil {
-		return nil, unavailable("no client for issuer " + quote(issuer) + ": " + strings.ReplaceAll(bare(err), "\n", "; "))
+		return nil, fault.Unavailable("no client for issuer " + show.Quote(issuer) + ": " + strings.ReplaceAll(bare(err), "\n", "; "))
 	}
 	c.public = true
 	return s.admit(issuer, c, true)
@@ -358,7 +361,7 @@ func (s *Issuers) admit(issuer string, c *Client, budgeted bool) (*Client, error
 	if now := s.clock.now(); budgeted {
 		if !s.newIssuerBudget.Available(now) {
 			left := s.newIssuerBudget.Next(now) // for a Retry-After
-			return nil, unavailable("issuer "+quote(issuer)+" is new, and the budget for new issuers is spent; one more in "+round(left).String(),
+			return nil, fault.Unavailable("issuer "+show.Quote(issuer)+" is new, and the budget for new issuers is spent; one more in "+show.Round(left).String(),
 				&FetchError{URL: issuer, RetryAfter: left, Err: errors.New("the budget for new issuers is spent")})
 		}
 		s.newIssuerBudget.Charge(now)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/seed-22400188/jwks/internal/binding"
 	"github.com/seed-22400188/jwks/internal/jwk"
 	"github.com/seed-22400188/jwks/internal/jws"
 )
@@ -22,7 +23,7 @@ type edSigner struct {
 	key     *Key
 }
 
-func newEdSigner(t testing.TB, kid string, b *binding) *edSigner {
+func newEdSigner(t testing.TB, kid string, b *binding.Binding) *edSigner {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -83,8 +84,8 @@ const boundPayload = `{"iss":"https://issuer.example","sub":"user"}`
 // An issuer may replace a key under its kid, so a bad signature is a reason to
 // look again, once.
 func TestVerify_LooksAgainOnce(t *testing.T) {
-	b := newBinding("https://issuer.example", nil)
-	old, current, foreign := newEdSigner(t, "k1", b), newEdSigner(t, "k1", b), newEdSigner(t, "k1", newBinding("https://other.example", nil))
+	b := binding.New("https://issuer.example", nil)
+	old, current, foreign := newEdSigner(t, "k1", b), newEdSigner(t, "k1", b), newEdSigner(t, "k1", binding.New("https://other.example", nil))
 	token := current.token(boundPayload)
 	other := &Key{parsed: new(jwk.Key), allows: jws.Set(0).With(jws.ES256)}
 	for _, test := range []struct {
@@ -133,12 +134,12 @@ func TestVerify_LooksAgainOnce(t *testing.T) {
 // say.
 func TestVerify_BindsKeysToTheirIssuer(t *testing.T) {
 	const tenant, stranger = "0f4a3c1e-7d11-4b55-9c4e-2f6b8a1d9e30", "5b0c1f0e-3d6a-4c8e-a3d5-7f2b9e6c1a48"
-	exact := newBinding("https://issuer.example", nil)
-	template := newBinding("https://login.example/{tenantid}/v2.0", map[string]bool{tenant: true})
-	anyTenant := newBinding("https://login.example/{tenantid}/v2.0", nil)
+	exact := binding.New("https://issuer.example", nil)
+	template := binding.New("https://login.example/{tenantid}/v2.0", map[string]bool{tenant: true})
+	anyTenant := binding.New("https://login.example/{tenantid}/v2.0", nil)
 	for _, test := range []struct {
 		name    string
-		binding *binding
+		binding *binding.Binding
 		payload string
 		want    error
 	}{
