@@ -61,7 +61,7 @@ func TestRetryAfter(t *testing.T) {
 		longest := time.Duration(0)
 		for range 50 {
 			_, err := c.Refresh(t.Context())
-			matches(t, err, jwks.ErrUnavailable)
+			wantError(t, err, jwks.ErrUnavailable)
 			longest = max(longest, time.Until(c.Status().NextAttempt))
 		}
 		if longest < 30*time.Second || longest > time.Minute {
@@ -127,7 +127,7 @@ func TestBadAnswersNeverCostAGoodSet(t *testing.T) {
 				return nil
 			})
 			_, err = c.Refresh(t.Context())
-			matches(t, err, jwks.ErrUnavailable)
+			wantError(t, err, jwks.ErrUnavailable)
 			var failed *jwks.FetchError
 			if !errors.As(err, &failed) || failed.URL != w.issuer.JWKSURL() {
 				t.Errorf("%v: holds %+v", err, failed)

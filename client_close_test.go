@@ -48,7 +48,7 @@ func TestClose(t *testing.T) {
 						if !errors.Is(err, jwks.ErrClosed) {
 							t.Errorf("%s: %v", call, err)
 						}
-						matches(t, err, jwks.ErrUnavailable)
+						wantError(t, err, jwks.ErrUnavailable)
 					})
 				}
 			}
@@ -83,14 +83,14 @@ func TestClose(t *testing.T) {
 			if !errors.Is(err, jwks.ErrClosed) {
 				t.Errorf("%s: %v", call, err)
 			}
-			matches(t, err, jwks.ErrUnavailable)
+			wantError(t, err, jwks.ErrUnavailable)
 		}
 		v, err := jwks.NewVerifier(c, jwks.WithoutAudienceCheck())
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, err = v.Verify(t.Context(), w.issuer.Sign(nil))
-		matches(t, err, jwks.ErrUnavailable, jwks.ErrClosed)
+		wantError(t, err, jwks.ErrUnavailable, jwks.ErrClosed)
 		if n := len(w.sent("")); n != 0 {
 			t.Errorf("%d requests", n)
 		}
@@ -209,18 +209,18 @@ func TestEverythingAtOnce(t *testing.T) {
 				})
 				every(5*time.Second, func() {
 					if _, err := v.Verify(t.Context(), w.issuer.Sign(nil)); err != nil {
-						matches(t, err)
+						wantError(t, err)
 					}
 				})
 				every(3*time.Second, func() {
 					_, err := c.Key(t.Context(), fmt.Sprint("junk-", rand.IntN(10)))
-					matches(t, err, jwks.ErrKeyNotFound)
+					wantError(t, err, jwks.ErrKeyNotFound)
 				})
 			}
 			forged := newSigner(t, "ES256", "k1").token(`{"iss":"` + w.issuer.URL() + `","exp":9999999999}`)
 			every(10*time.Second, func() {
 				_, err := v.Verify(t.Context(), forged)
-				matches(t, err, jwks.ErrTokenInvalid)
+				wantError(t, err, jwks.ErrTokenInvalid)
 			})
 			every(30*time.Second, func() { _, _ = c.Refresh(t.Context()) })
 			every(time.Second, func() {

@@ -87,7 +87,7 @@ func TestErrorsOfAClient(t *testing.T) {
 				tt.setup(t, s)
 			}
 			err := tt.call(t, s)
-			matches(t, err, append(tt.want, tt.class)...)
+			wantError(t, err, append(tt.want, tt.class)...)
 			for _, n := range tt.not {
 				if errors.Is(err, n) {
 					t.Errorf("%v: matches %v", err, n)
@@ -104,7 +104,7 @@ func TestErrorsOfAClient(t *testing.T) {
 		c := w.client()
 		for _, text := range []string{"", "a.b.c", "Bearer ", w.issuer.Sign(nil) + "=", w.issuer.Sign(nil, jwkstest.WithHeader("crit", []string{"x"}))} {
 			_, err := c.KeyForToken(t.Context(), text)
-			matches(t, err, jwks.ErrTokenInvalid)
+			wantError(t, err, jwks.ErrTokenInvalid)
 		}
 		if n := len(w.sent("")); n != 0 {
 			t.Errorf("%d requests", n)

@@ -45,7 +45,7 @@ func TestColdStart(t *testing.T) {
 		for i := range 1000 {
 			wg.Go(func() {
 				_, err := c.Key(t.Context(), fmt.Sprint("junk-", i))
-				matches(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
+				wantError(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
 			})
 		}
 		wg.Wait()
@@ -63,7 +63,7 @@ func TestColdStart(t *testing.T) {
 		if took := timed(func() { _, err = c.Key(ctx, "k1") }); took != 100*time.Millisecond {
 			t.Errorf("it left after %v", took)
 		}
-		matches(t, err, jwks.ErrUnavailable, context.DeadlineExceeded)
+		wantError(t, err, jwks.ErrUnavailable, context.DeadlineExceeded)
 		findsWithin(t, c, "k1", 1900*time.Millisecond) // the fetch goes on
 		if n := w.issuer.Requests(); n.JWKS != 1 {
 			t.Errorf("%+v", n)
@@ -77,7 +77,7 @@ func TestColdStart(t *testing.T) {
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			_, err := c.Key(ctx, "k1")
-			matches(t, err, jwks.ErrUnavailable, context.Canceled)
+			wantError(t, err, jwks.ErrUnavailable, context.Canceled)
 		})
 		synctest.Wait()
 		wg.Go(func() {
@@ -106,7 +106,7 @@ func TestColdStart(t *testing.T) {
 			if !errors.Is(err, context.Canceled) {
 				t.Errorf("%s: %v", name, err)
 			}
-			matches(t, err, jwks.ErrUnavailable)
+			wantError(t, err, jwks.ErrUnavailable)
 		}
 		synctest.Wait()
 		if n := w.issuer.Requests(); n.Discovery != 0 {
@@ -125,7 +125,7 @@ func TestColdStart(t *testing.T) {
 		if took := timed(func() { _, err = c.Key(t.Context(), "k1") }); took > 15*time.Second {
 			t.Errorf("it cost %v", took)
 		}
-		matches(t, err, jwks.ErrUnavailable)
+		wantError(t, err, jwks.ErrUnavailable)
 		if errors.Is(err, context.DeadlineExceeded) {
 			t.Error("the end of the fetch is taken for that of the caller's context")
 		}

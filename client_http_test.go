@@ -115,7 +115,7 @@ func TestDiscoveryDocumentIsFetched(t *testing.T) {
 		})
 		w.sent("")
 		_, err := c.Refresh(t.Context())
-		matches(t, err, jwks.ErrUnavailable, jwks.ErrIssuerMismatch)
+		wantError(t, err, jwks.ErrUnavailable, jwks.ErrIssuerMismatch)
 		if n := len(w.sent("/jwks")); n != 0 {
 			t.Errorf("%d requests for a key set", n)
 		}
@@ -179,7 +179,7 @@ func TestOptionsOfFetching(t *testing.T) {
 	bubble(t, "WithMaxDocumentSize", func(t *testing.T) {
 		w := newWorld(t)
 		_, err := w.client(jwks.WithMaxDocumentSize(100)).Key(t.Context(), "k1")
-		matches(t, err, jwks.ErrUnavailable)
+		wantError(t, err, jwks.ErrUnavailable)
 		if !strings.Contains(err.Error(), "longer than the limit of 100 bytes") {
 			t.Error(err)
 		}

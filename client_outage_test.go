@@ -39,7 +39,7 @@ func TestOutage(t *testing.T) {
 			}
 			if w.elapsed() >= ttl && w.elapsed() < ttl+time.Hour-20*time.Second {
 				_, err := c.Key(t.Context(), "k3") // now and then it waits for an attempt, which must end in time
-				if matches(t, err, jwks.ErrUnavailable, jwks.ErrKeyNotFound); !strings.Contains(err.Error(), `key "k3"`) {
+				if wantError(t, err, jwks.ErrUnavailable, jwks.ErrKeyNotFound); !strings.Contains(err.Error(), `key "k3"`) {
 					t.Errorf("%v does not name the key", err)
 				}
 			}
@@ -58,9 +58,9 @@ func TestOutage(t *testing.T) {
 		}
 		for range 100 { // some of them wait for an attempt
 			_, err := v.Verify(t.Context(), tokens["k1"])
-			matches(t, err, jwks.ErrUnavailable)
+			wantError(t, err, jwks.ErrUnavailable)
 			_, err = c.KeySet(t.Context())
-			matches(t, err, jwks.ErrUnavailable)
+			wantError(t, err, jwks.ErrUnavailable)
 			if errors.Is(err, jwks.ErrKeyNotFound) {
 				t.Errorf("%v matches ErrKeyNotFound", err)
 			}
@@ -167,7 +167,7 @@ func TestOutage(t *testing.T) {
 		c := w.client()
 		w.issuer.SetFault(jwkstest.Hang())
 		_, err := c.Key(t.Context(), "k1")
-		matches(t, err, jwks.ErrUnavailable)
+		wantError(t, err, jwks.ErrUnavailable)
 		for time.Now().Before(c.Status().NextAttempt) {
 			misses(t, c, "k1", jwks.ErrUnavailable)
 			if err := c.Ready(t.Context()); !errors.Is(err, jwks.ErrUnavailable) {

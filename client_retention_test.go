@@ -53,7 +53,7 @@ func TestRetention(t *testing.T) {
 		w.sent("")
 		misses(t, c, "k1", jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
 		_, err = v.Verify(t.Context(), token)
-		matches(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
+		wantError(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
 		if st := c.Status(); len(st.Retained) != 0 {
 			t.Errorf("retained %v", st.Retained)
 		}
@@ -101,7 +101,7 @@ func TestRetention(t *testing.T) {
 		refreshed(t, c)
 		finds(t, c, "k2")
 		_, err := c.SigningKeys(t.Context(), jwks.Header{Algorithm: "ES384"}, "")
-		matches(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
+		wantError(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
 	})
 	bubble(t, "finding it asks nobody", func(t *testing.T) {
 		w, c := left(t, time.Hour)
@@ -116,12 +116,12 @@ func TestRetention(t *testing.T) {
 	bubble(t, "the algorithm of the key is still checked", func(t *testing.T) {
 		_, c := left(t, time.Hour)
 		_, err := c.SigningKeys(t.Context(), jwks.Header{KeyID: "k1", Algorithm: "ES384"}, "")
-		matches(t, err, jwks.ErrTokenInvalid, jwks.ErrAlgorithmNotAllowed)
+		wantError(t, err, jwks.ErrTokenInvalid, jwks.ErrAlgorithmNotAllowed)
 	})
 	bubble(t, "a forged token under it is refused", func(t *testing.T) {
 		w, c := left(t, time.Hour)
 		_, err := c.KeyForToken(t.Context(), w.issuer.Sign(map[string]any{"iss": "https://other.example"}, jwkstest.WithKeyID("k1")))
-		matches(t, err, jwks.ErrTokenInvalid, jwt.ErrTokenInvalidIssuer)
+		wantError(t, err, jwks.ErrTokenInvalid, jwt.ErrTokenInvalidIssuer)
 	})
 
 	// What a later set says of the kid.
@@ -161,7 +161,7 @@ func TestRetention(t *testing.T) {
 			key, err := c.Key(t.Context(), "k1")
 			switch {
 			case !tt.found:
-				matches(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
+				wantError(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
 			case err != nil:
 				t.Error(err)
 			case (key.Thumbprint() == before.Thumbprint()) != (entry == first.jwk()):

@@ -2,7 +2,6 @@ package jwks_test
 
 import (
 	"errors"
-	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -40,7 +39,7 @@ func TestSeeds(t *testing.T) {
 		}
 		steadily(t, c, "k1", time.Second, time.Until(made.Add(time.Hour)))
 		_, err := c.Key(t.Context(), "k1")
-		matches(t, err, jwks.ErrUnavailable)
+		wantError(t, err, jwks.ErrUnavailable)
 		if e := w.told(jwks.EventServedStale); len(e) != 1 {
 			t.Errorf("served stale %d times", len(e))
 		}
@@ -73,7 +72,7 @@ func TestSeeds(t *testing.T) {
 			t.Errorf("the set is not, %v", err)
 		}
 		_, err = c.KeyForToken(t.Context(), w.issuer.Sign(map[string]any{"iss": "https://other.example"}))
-		matches(t, err, jwks.ErrTokenInvalid, jwt.ErrTokenInvalidIssuer)
+		wantError(t, err, jwks.ErrTokenInvalid, jwt.ErrTokenInvalidIssuer)
 		if key, _ := seed.Key("k1"); key.Issuer() != "" {
 			t.Error("the seed itself was changed")
 		}
@@ -98,7 +97,7 @@ func TestSeeds(t *testing.T) {
 		c := w.client(jwks.WithKeySet(seed))
 		for range 1000 { // the backoff holds
 			_, err := c.Metadata(t.Context())
-			matches(t, err, jwks.ErrUnavailable)
+			wantError(t, err, jwks.ErrUnavailable)
 			time.Sleep(100 * time.Millisecond)
 		}
 		if n := w.issuer.Requests().Discovery; n > 50 {
@@ -157,7 +156,7 @@ func TestWithoutCache(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = v.Verify(t.Context(), newSigner(t, "ES256", "k1").token(`{"iss":"`+w.issuer.URL()+`","exp":9999999999}`))
-		matches(t, err, jwks.ErrTokenInvalid, jwt.ErrTokenSignatureInvalid)
+		wantError(t, err, jwks.ErrTokenInvalid, jwt.ErrTokenSignatureInvalid)
 		if n := w.issuer.Requests().JWKS; n != 1 {
 			t.Errorf("%d requests", n)
 		}
@@ -232,18 +231,5 @@ func TestWithoutCache(t *testing.T) {
 // seedFrom is the issuer's set as it is now.
 func seedFrom(t *testing.T, w *world) *jwks.KeySet {
 	t.Helper()
-	resp, err := w.issuer.HTTPClient().Get(w.issuer.JWKSURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	document, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := jwks.ParseKeySet(document)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
+	return mustParse(t, answerOf(t, w))
 }

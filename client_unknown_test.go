@@ -24,7 +24,7 @@ func TestUnknownKidFlood(t *testing.T) {
 			if err == nil {
 				t.Fatal("found")
 			}
-			matches(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
+			wantError(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
 			finds(t, c, "k1")
 			time.Sleep(time.Minute / 10_000)
 		}
@@ -70,7 +70,7 @@ func TestUnknownKidFlood(t *testing.T) {
 			if took > 0 {
 				t.Fatalf("a forged token took %v", took)
 			}
-			matches(t, err, jwks.ErrTokenInvalid, jwt.ErrTokenSignatureInvalid)
+			wantError(t, err, jwks.ErrTokenInvalid, jwt.ErrTokenSignatureInvalid)
 			time.Sleep(time.Minute / 2_000)
 		}
 		if _, err := v.Verify(t.Context(), good); err != nil {
@@ -95,7 +95,7 @@ func TestUnknownKidFlood(t *testing.T) {
 				kid = fmt.Sprint("junk-", i)
 			}
 			_, err := v.Verify(t.Context(), newSigner(t, "ES256", kid).token(`{"iss":"`+w.issuer.URL()+`","exp":9999999999}`))
-			matches(t, err, jwks.ErrTokenInvalid)
+			wantError(t, err, jwks.ErrTokenInvalid)
 		}
 		if n := len(w.sent("")); n != 5 {
 			t.Errorf("%d requests", n)

@@ -15,8 +15,6 @@ import (
 	"github.com/seed-22400188/jwks/jwkstest"
 )
 
-const wellKnown = "/.well-known/openid-configuration"
-
 func TestDiscoveryPlaces(t *testing.T) {
 	const keys = "https://keys.example/jwks"
 	tests := []struct {
@@ -27,27 +25,27 @@ func TestDiscoveryPlaces(t *testing.T) {
 		want      []string // paths asked for, before the key set
 		fails     error
 	}{
-		{"below the issuer", "https://host.example", map[string]string{wellKnown: "https://host.example"}, nil, []string{wellKnown}, nil},
-		{"a trailing slash is left out of the place, and counts in the name", "https://host.example/", map[string]string{wellKnown: "https://host.example/"}, nil, []string{wellKnown}, nil},
-		{"many trailing slashes", "https://host.example/a//", map[string]string{"/a" + wellKnown: "https://host.example/a//"}, nil, []string{"/a" + wellKnown}, nil},
-		{"a name without the slash is another issuer", "https://host.example/", map[string]string{wellKnown: "https://host.example"}, nil, []string{wellKnown}, jwks.ErrIssuerMismatch},
-		{"a path", "https://host.example/tenant/a", map[string]string{"/tenant/a" + wellKnown: "https://host.example/tenant/a"}, nil, []string{"/tenant/a" + wellKnown}, nil},
+		{"below the issuer", "https://host.example", map[string]string{discoveryPath: "https://host.example"}, nil, []string{discoveryPath}, nil},
+		{"a trailing slash is left out of the place, and counts in the name", "https://host.example/", map[string]string{discoveryPath: "https://host.example/"}, nil, []string{discoveryPath}, nil},
+		{"many trailing slashes", "https://host.example/a//", map[string]string{"/a" + discoveryPath: "https://host.example/a//"}, nil, []string{"/a" + discoveryPath}, nil},
+		{"a name without the slash is another issuer", "https://host.example/", map[string]string{discoveryPath: "https://host.example"}, nil, []string{discoveryPath}, jwks.ErrIssuerMismatch},
+		{"a path", "https://host.example/tenant/a", map[string]string{"/tenant/a" + discoveryPath: "https://host.example/tenant/a"}, nil, []string{"/tenant/a" + discoveryPath}, nil},
 		{"RFC 8414 after 404", "https://host.example/a", map[string]string{"/.well-known/oauth-authorization-server/a": "https://host.example/a"}, nil,
-			[]string{"/a" + wellKnown, "/.well-known/oauth-authorization-server/a"}, nil},
+			[]string{"/a" + discoveryPath, "/.well-known/oauth-authorization-server/a"}, nil},
 		{"RFC 8414 after 404, without a path", "https://host.example", map[string]string{"/.well-known/oauth-authorization-server": "https://host.example"}, nil,
-			[]string{wellKnown, "/.well-known/oauth-authorization-server"}, nil},
-		{"then the OpenID form inserted", "https://host.example/a/", map[string]string{wellKnown + "/a": "https://host.example/a/"}, nil,
-			[]string{"/a" + wellKnown, "/.well-known/oauth-authorization-server/a", wellKnown + "/a"}, nil},
+			[]string{discoveryPath, "/.well-known/oauth-authorization-server"}, nil},
+		{"then the OpenID form inserted", "https://host.example/a/", map[string]string{discoveryPath + "/a": "https://host.example/a/"}, nil,
+			[]string{"/a" + discoveryPath, "/.well-known/oauth-authorization-server/a", discoveryPath + "/a"}, nil},
 		{"nowhere", "https://host.example/a", nil, nil,
-			[]string{"/a" + wellKnown, "/.well-known/oauth-authorization-server/a", wellKnown + "/a"}, jwks.ErrUnavailable},
-		{"nowhere, without a path", "https://host.example", nil, nil, []string{wellKnown, "/.well-known/oauth-authorization-server"}, jwks.ErrUnavailable},
+			[]string{"/a" + discoveryPath, "/.well-known/oauth-authorization-server/a", discoveryPath + "/a"}, jwks.ErrUnavailable},
+		{"nowhere, without a path", "https://host.example", nil, nil, []string{discoveryPath, "/.well-known/oauth-authorization-server"}, jwks.ErrUnavailable},
 		{"a document of another issuer is the end, not a reason to look on", "https://host.example/a",
-			map[string]string{"/a" + wellKnown: "https://host.example/b", "/.well-known/oauth-authorization-server/a": "https://host.example/a"}, nil,
-			[]string{"/a" + wellKnown}, jwks.ErrIssuerMismatch},
-		{"a path of its own is the only place", "https://host.example/a/", map[string]string{"/a" + wellKnown: "https://host.example/a/"},
+			map[string]string{"/a" + discoveryPath: "https://host.example/b", "/.well-known/oauth-authorization-server/a": "https://host.example/a"}, nil,
+			[]string{"/a" + discoveryPath}, jwks.ErrIssuerMismatch},
+		{"a path of its own is the only place", "https://host.example/a/", map[string]string{"/a" + discoveryPath: "https://host.example/a/"},
 			[]jwks.ClientOption{jwks.WithDiscoveryPath("/own/place")}, []string{"/a/own/place"}, jwks.ErrUnavailable},
-		{"also when it is the usual one", "https://host.example/a", map[string]string{wellKnown + "/a": "https://host.example/a"},
-			[]jwks.ClientOption{jwks.WithDiscoveryPath(wellKnown)}, []string{"/a" + wellKnown}, jwks.ErrUnavailable},
+		{"also when it is the usual one", "https://host.example/a", map[string]string{discoveryPath + "/a": "https://host.example/a"},
+			[]jwks.ClientOption{jwks.WithDiscoveryPath(discoveryPath)}, []string{"/a" + discoveryPath}, jwks.ErrUnavailable},
 		{"a path of its own, without its slash", "https://host.example", map[string]string{"/own": "https://host.example"},
 			[]jwks.ClientOption{jwks.WithDiscoveryPath("own")}, []string{"/own"}, nil},
 		{"a URL of its own is the only place", "https://host.example/a", map[string]string{"/elsewhere?x=1": "https://host.example/a"},
@@ -93,7 +91,7 @@ func TestDiscoveryGoesOnAfter404Only(t *testing.T) {
 		issuer := n.issuer(t, "host.example", jwkstest.WithPath("/a"))
 		issuer.SetFault(jwkstest.Status(status))
 		wantError(t, n.newClient(t, jwks.WithIssuer(issuer.URL())).Ready(t.Context()), jwks.ErrUnavailable)
-		n.wantRequests(t, issuer.URL()+wellKnown)
+		n.wantRequests(t, issuer.URL()+discoveryPath)
 	}
 }
 
@@ -102,7 +100,7 @@ func TestDiscoveryFailureNamesTheFirstPlace(t *testing.T) {
 	n := newInternet()
 	n.serve("host.example", nil)
 	err := n.newClient(t, jwks.WithIssuer("https://host.example/a")).Ready(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "https://host.example/a"+wellKnown+":") || !strings.Contains(err.Error(), "404") {
+	if err == nil || !strings.Contains(err.Error(), "https://host.example/a"+discoveryPath+":") || !strings.Contains(err.Error(), "404") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -111,8 +109,8 @@ func TestDiscoveryFailureNamesTheFirstPlace(t *testing.T) {
 func TestDiscoveryRemembersThePlace(t *testing.T) {
 	n := newInternet()
 	n.serve("host.example", map[string]string{
-		wellKnown + "/a": metadata("https://host.example/a", "https://host.example/jwks"),
-		"/jwks":          oneKey(t),
+		discoveryPath + "/a": metadata("https://host.example/a", "https://host.example/jwks"),
+		"/jwks":              oneKey(t),
 	})
 	c := n.newClient(t, jwks.WithIssuer("https://host.example/a"))
 	ready(t, c)
@@ -120,17 +118,17 @@ func TestDiscoveryRemembersThePlace(t *testing.T) {
 	if _, err := c.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	n.wantRequests(t, "https://host.example"+wellKnown+"/a", "https://host.example/jwks")
+	n.wantRequests(t, "https://host.example"+discoveryPath+"/a", "https://host.example/jwks")
 
 	// And when it has gone, the others.
 	n.serve("host.example", map[string]string{
-		"/a" + wellKnown: metadata("https://host.example/a", "https://host.example/jwks2"),
-		"/jwks2":         oneKey(t),
+		"/a" + discoveryPath: metadata("https://host.example/a", "https://host.example/jwks2"),
+		"/jwks2":             oneKey(t),
 	})
 	if _, err := c.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	n.wantRequests(t, "https://host.example"+wellKnown+"/a", "https://host.example/a"+wellKnown, "https://host.example/jwks2")
+	n.wantRequests(t, "https://host.example"+discoveryPath+"/a", "https://host.example/a"+discoveryPath, "https://host.example/jwks2")
 }
 
 // With WithDiscoveryURL and no issuer the document's issuer is taken, bound,
@@ -139,7 +137,7 @@ func TestTheIssuerOfADiscoveryURLIsTakenOnce(t *testing.T) {
 	n := newInternet()
 	issuer := n.issuer(t, "host.example")
 	var log strings.Builder
-	c := n.newClient(t, jwks.WithDiscoveryURL(issuer.URL()+wellKnown), jwks.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	c := n.newClient(t, jwks.WithDiscoveryURL(issuer.URL()+discoveryPath), jwks.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 	v := anyAudience(t, c) // it knows that it will know its issuer
 	if got, err := v.Verify(t.Context(), issuer.Sign(nil)); err != nil || got.Key().Issuer() != issuer.URL() {
 		t.Fatalf("%v %v", got, err)
@@ -165,7 +163,7 @@ func TestTheIssuerOfADiscoveryURLIsTakenOnce(t *testing.T) {
 	// Where the issuer is configured, there is nothing to warn of.
 	log.Reset()
 	n.set("host.example", issuer.HTTPClient().Transport)
-	ready(t, n.newClient(t, jwks.WithDiscoveryURL(issuer.URL()+wellKnown), jwks.WithIssuer(issuer.URL()), jwks.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))))
+	ready(t, n.newClient(t, jwks.WithDiscoveryURL(issuer.URL()+discoveryPath), jwks.WithIssuer(issuer.URL()), jwks.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))))
 	if strings.Contains(log.String(), "WARN") {
 		t.Errorf("log: %s", log.String())
 	}
@@ -274,5 +272,3 @@ func TestDiscoveryObeysTheCaller(t *testing.T) {
 		}
 	})
 }
-
-// Every document that real issuers published behaves as the rules say.

@@ -107,8 +107,8 @@ func TestEntraAsksForCommonFirst(t *testing.T) {
 		name, at string
 		want     []string
 	}{
-		{"common", "/common/v2.0" + wellKnown, []string{"/common/v2.0" + wellKnown}},
-		{"literal", "/%7Btenantid%7D/v2.0" + wellKnown, []string{"/common/v2.0" + wellKnown, "/%7Btenantid%7D/v2.0" + wellKnown}},
+		{"common", "/common/v2.0" + discoveryPath, []string{"/common/v2.0" + discoveryPath}},
+		{"literal", "/%7Btenantid%7D/v2.0" + discoveryPath, []string{"/common/v2.0" + discoveryPath, "/%7Btenantid%7D/v2.0" + discoveryPath}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			n := newInternet()
@@ -162,7 +162,7 @@ func TestEntraKeysThatNameTheirIssuer(t *testing.T) {
 	one := n.newClient(t, jwks.WithIssuer(ofTenant(tenant1)), at)
 	two := n.newClient(t, jwks.WithIssuer(ofTenant(tenant2)), at)
 	away := newInternet() // so the seed serves
-	fromSeed := away.newClient(t, jwks.WithIssuer(entraIssuer), jwks.WithTenants(), jwks.WithKeySet(parseDocument(t, keys)))
+	fromSeed := away.newClient(t, jwks.WithIssuer(entraIssuer), jwks.WithTenants(), jwks.WithKeySet(mustParse(t, keys)))
 
 	tests := []struct {
 		name   string
@@ -244,15 +244,6 @@ func TestEntraKeysThatShareAKid(t *testing.T) {
 	}
 }
 
-func parseDocument(t testing.TB, document string) *jwks.KeySet {
-	t.Helper()
-	set, err := jwks.ParseKeySet([]byte(document))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
-}
-
 // The documents that Entra publishes: discovery and keys.
 func TestEntraRealDocuments(t *testing.T) {
 	const microsoftAccounts = "9188040d-6c67-4c5b-b112-36a304b66dad"
@@ -273,7 +264,7 @@ func TestEntraRealDocuments(t *testing.T) {
 			keys := read("jwks")
 			keysOfCommon := jwks.WithJWKSURL("https://login.microsoftonline.com/common/discovery/v2.0/keys")
 			n.serve("login.microsoftonline.com", map[string]string{
-				"/common/v2.0" + wellKnown: read("discovery"), "/common/discovery/v2.0/keys": keys, "/organizations/discovery/v2.0/keys": keys})
+				"/common/v2.0" + discoveryPath: read("discovery"), "/common/discovery/v2.0/keys": keys, "/organizations/discovery/v2.0/keys": keys})
 			for client, want := range map[*jwks.Client]int{
 				n.newClient(t, jwks.WithIssuer(entraIssuer), jwks.WithTenants()):           test.all,
 				n.newClient(t, jwks.WithIssuer(ofTenant(tenant1)), keysOfCommon):           test.all - test.tenants,

@@ -62,7 +62,7 @@ func TestInvariant16ABadKeyOrDocumentCostsNothingElse(t *testing.T) {
 			for kind, fault := range map[string]func(jwkstest.Fault){"both documents": world.issuer.SetFault, "the key set": world.issuer.SetJWKSFault} {
 				fault(jwkstest.Body([]byte(document)))
 				_, err := c.Refresh(t.Context())
-				matches(t, err, jwks.ErrUnavailable)
+				wantError(t, err, jwks.ErrUnavailable)
 				if !errors.Is(err, jwks.ErrInvalidKeySet) && !errors.Is(err, jwks.ErrInvalidMetadata) {
 					t.Errorf("%.40q as %s: %v", document, kind, err)
 				}

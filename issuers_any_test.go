@@ -61,14 +61,14 @@ func TestTrustAnyIssuerJudgesNamesBeforeAnyIO(t *testing.T) {
 // Where a document or a redirect leads is judged as well: of a RoundTripper
 // that is not a transport, by the URL.
 func TestTrustAnyIssuerJudgesEveryURL(t *testing.T) {
-	inside := map[string]string{"/": "secret", "/jwks": oneKey(t), wellKnown: "secret"}
+	inside := map[string]string{"/": "secret", "/jwks": oneKey(t), discoveryPath: "secret"}
 	for _, target := range []string{"https://127.0.0.1/jwks", "https://localhost/jwks", "https://[::1]/jwks", "https://169.254.169.254/jwks", "https://10.0.0.1/jwks",
 		"https://evil.example:8443/jwks", "https://metadata.google.internal/jwks", "http://evil.example/jwks"} {
 		n := newInternet()
 		for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "169.254.169.254", "10.0.0.1", "metadata.google.internal", "evil.example:8443"} {
 			n.serve(host, inside)
 		}
-		n.serve("issuer.example", map[string]string{wellKnown: metadata("https://issuer.example", target)})
+		n.serve("issuer.example", map[string]string{discoveryPath: metadata("https://issuer.example", target)})
 		for name, opts := range map[string][]jwks.ClientOption{"": nil, "insecure": {jwks.AllowInsecureHTTP()}} {
 			s := n.issuers(t, jwks.TrustAnyIssuer(), jwks.WithClientOptions(opts...))
 			_, err := s.SigningKeys(t.Context(), es256k1, "https://issuer.example")
@@ -77,7 +77,7 @@ func TestTrustAnyIssuerJudgesEveryURL(t *testing.T) {
 			} else {
 				wantError(t, err, jwks.ErrIssuerNotTrusted, jwks.ErrTokenInvalid)
 			}
-			n.wantRequests(t, "https://issuer.example"+wellKnown)
+			n.wantRequests(t, "https://issuer.example"+discoveryPath)
 			_, err = s.SigningKeys(t.Context(), es256k1, "https://issuer.example") // in the backoff the same
 			wantError(t, err)
 			n.wantRequests(t)
@@ -92,7 +92,7 @@ func TestTrustAnyIssuerJudgesEveryURL(t *testing.T) {
 		} else {
 			wantError(t, err, jwks.ErrIssuerNotTrusted, jwks.ErrTokenInvalid)
 		}
-		n.wantRequests(t, redirecting.URL()+wellKnown)
+		n.wantRequests(t, redirecting.URL()+discoveryPath)
 	}
 }
 
@@ -151,7 +151,7 @@ func TestForgedIssuersCostABoundedNumberOfRequests(t *testing.T) {
 		// Who is known, or listed, does not notice.
 		accepted(t, v, good.Sign(nil))
 		accepted(t, v, listed.Sign(nil))
-		n.wantRequests(t, listed.URL()+wellKnown, listed.JWKSURL())
+		n.wantRequests(t, listed.URL()+discoveryPath, listed.JWKSURL())
 		_, err := s.Client(t.Context(), "https://new.example")
 		if wantError(t, err, jwks.ErrUnavailable); !strings.Contains(err.Error(), "budget") {
 			t.Errorf("%v", err)

@@ -94,6 +94,7 @@ func TestIssuersOptionsAccepted(t *testing.T) {
 	}
 }
 
+// WithClientOptions are for all, and an issuer's own options come after them.
 func TestOptionsOfOneIssuerComeAfterThoseOfAll(t *testing.T) {
 	var sent []string
 	record := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {

@@ -36,7 +36,7 @@ func newCrowd(t testing.TB, n int) *crowd {
 		modulus[len(modulus)-1] |= 0x01 // and odd
 		name := fmt.Sprintf("https://tenant-%d.example", i)
 		c.names = append(c.names, name)
-		c.documents[name+wellKnown] = metadata(name, name+"/jwks")
+		c.documents[name+discoveryPath] = metadata(name, name+"/jwks")
 		c.documents[name+"/jwks"] = fmt.Sprintf(`{"keys":[%s,{"kty":"RSA","kid":"k2","use":"sig","alg":"RS256","e":"AQAB","n":%q}]}`,
 			c.signer.jwk(), base64.RawURLEncoding.EncodeToString(modulus))
 	}

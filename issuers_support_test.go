@@ -125,13 +125,26 @@ func anyAudience(t testing.TB, source jwks.KeySource, opts ...jwks.VerifierOptio
 	return v
 }
 
-// wantError checks that err matches each of these, exactly one of the two
-// classes, and is one line.
+// wantError checks that err matches each of want and is what every error of
+// this package is: of exactly one of the two classes, one line, and prefixed
+// once.
 func wantError(t testing.TB, err error, want ...error) {
 	t.Helper()
+	wantForeignError(t, err, want...)
+	if strings.ContainsAny(err.Error(), "\r\n") {
+		t.Errorf("%q is not one line", err)
+	}
+	if !strings.HasPrefix(err.Error(), "jwks: ") || strings.Contains(err.Error(), " jwks: ") {
+		t.Errorf("%q does not have the prefix once", err)
+	}
+}
+
+// wantForeignError is wantError for an error that another package has wrapped:
+// its reasons and its class are ours, its text is not.
+func wantForeignError(t testing.TB, err error, want ...error) {
+	t.Helper()
 	if err == nil {
-		t.Error("no error")
-		return
+		t.Fatalf("no error, want %v", want)
 	}
 	for _, w := range want {
 		if !errors.Is(err, w) {
@@ -141,12 +154,9 @@ func wantError(t testing.TB, err error, want ...error) {
 	if errors.Is(err, jwks.ErrTokenInvalid) == errors.Is(err, jwks.ErrUnavailable) {
 		t.Errorf("%v\nis not of exactly one class", err)
 	}
-	if strings.ContainsAny(err.Error(), "\n\r") {
-		t.Errorf("%q is not one line", err.Error())
-	}
 }
 
-// wantNoError is the other way round.
+// wantNoError reports an error that should not be there.
 func wantNoError(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

@@ -246,7 +246,7 @@ const (
 	ecXY = `"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"` // RFC 7517 appendix A.1
 )
 
-func mustParse(t *testing.T, document string) *jwks.KeySet {
+func mustParse(t testing.TB, document string) *jwks.KeySet {
 	t.Helper()
 	set, err := jwks.ParseKeySet([]byte(document))
 	if err != nil {

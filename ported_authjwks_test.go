@@ -23,7 +23,7 @@ func TestAuthJWKS(t *testing.T) {
 	start := func(t *testing.T) world {
 		n := newInternet()
 		issuer := n.issuer(t, "your-issuer.example")
-		return world{n, issuer, jwks.WithDiscoveryURL(issuer.URL() + wellKnown)}
+		return world{n, issuer, jwks.WithDiscoveryURL(issuer.URL() + discoveryPath)}
 	}
 	verifier := func(t *testing.T, c *jwks.Client, opts ...jwks.VerifierOption) *jwks.Verifier {
 		v, err := jwks.NewVerifier(c, append([]jwks.VerifierOption{jwks.WithAudience("your-client-id")}, opts...)...)
@@ -37,7 +37,7 @@ func TestAuthJWKS(t *testing.T) {
 	t.Run("discovery_url", func(t *testing.T) {
 		w := start(t)
 		accepted(t, verifier(t, w.newClient(t, w.place)), w.issuer.Sign(claims))
-		w.wantRequests(t, w.issuer.URL()+wellKnown, w.issuer.JWKSURL())
+		w.wantRequests(t, w.issuer.URL()+discoveryPath, w.issuer.JWKSURL())
 	})
 	t.Run("jwks_uri_wins", func(t *testing.T) {
 		w := start(t)
@@ -134,11 +134,11 @@ func TestAuthJWKS(t *testing.T) {
 		n := newInternet()
 		key := newSigner(t, "ES256", "k1")
 		// A container publishes the address that the outside world knows.
-		n.serve("localhost:4444", map[string]string{wellKnown: metadata("https://sso.example", "https://sso.example/keys"), "/keys": `{"keys":[` + key.jwk() + `]}`})
-		c := n.newClient(t, jwks.WithDiscoveryURL("http://localhost:4444"+wellKnown), jwks.WithIssuer("https://sso.example"), jwks.WithLocalURLRewrite())
+		n.serve("localhost:4444", map[string]string{discoveryPath: metadata("https://sso.example", "https://sso.example/keys"), "/keys": `{"keys":[` + key.jwk() + `]}`})
+		c := n.newClient(t, jwks.WithDiscoveryURL("http://localhost:4444"+discoveryPath), jwks.WithIssuer("https://sso.example"), jwks.WithLocalURLRewrite())
 		v := verifier(t, c, atTest())
 		accepted(t, v, key.token(payloadWith(map[string]any{"iss": "https://sso.example", "aud": "your-client-id"})))
-		n.wantRequests(t, "http://localhost:4444"+wellKnown, "http://localhost:4444/keys")
+		n.wantRequests(t, "http://localhost:4444"+discoveryPath, "http://localhost:4444/keys")
 	})
 	t.Run("key_rotation", func(t *testing.T) {
 		w := start(t)

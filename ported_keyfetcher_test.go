@@ -83,7 +83,7 @@ func TestKeyFetcher(t *testing.T) {
 		wantError(t, err, jwks.ErrIssuerNotTrusted, jwks.ErrTokenInvalid)
 		n.wantRequests(t)
 		decode(t, s, valid.Sign(nil))
-		n.wantRequests(t, valid.URL()+wellKnown, valid.JWKSURL())
+		n.wantRequests(t, valid.URL()+discoveryPath, valid.JWKSURL())
 	})
 	// There an empty list trusts anyone; here it is a mistake.
 	t.Run("no_valid_issuers", func(t *testing.T) {
@@ -142,14 +142,14 @@ func TestKeyFetcher(t *testing.T) {
 	})
 	t.Run("jwks_url", func(t *testing.T) {
 		n := newInternet()
-		n.serve("example.com", map[string]string{wellKnown: `{"issuer":"https://example.com","jwks_url":"https://example.com/keys"}`, "/keys": oneKey(t)})
+		n.serve("example.com", map[string]string{discoveryPath: `{"issuer":"https://example.com","jwks_url":"https://example.com/keys"}`, "/keys": oneKey(t)})
 		if _, err := n.issuers(t, jwks.TrustIssuers("https://example.com")).SigningKeys(t.Context(), es256k1, "https://example.com"); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Run("missing_jwks_uri", func(t *testing.T) {
 		n := newInternet()
-		n.serve("example.com", map[string]string{wellKnown: `{"issuer":"https://example.com"}`})
+		n.serve("example.com", map[string]string{discoveryPath: `{"issuer":"https://example.com"}`})
 		_, err := n.issuers(t, jwks.TrustIssuers("https://example.com")).SigningKeys(t.Context(), es256k1, "https://example.com")
 		wantError(t, err, jwks.ErrInvalidMetadata, jwks.ErrUnavailable)
 	})

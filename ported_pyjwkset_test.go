@@ -60,6 +60,7 @@ func TestPyJWKSet(t *testing.T) {
 	})
 }
 
+// The errors of golang-jwt are those that users of PyJWT know by other names.
 func TestPyJWTErrors(t *testing.T) {
 	n := newInternet()
 	issuer := n.issuer(t, "host.example")

@@ -363,5 +363,3 @@ func TestPyJWKClient(t *testing.T) {
 		}
 	})
 }
-
-// The errors of golang-jwt are those that users of PyJWT know by other names.

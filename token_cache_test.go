@@ -183,7 +183,7 @@ func TestTokenCacheForgetsATokenWhoseKeyChangedItsAlg(t *testing.T) {
 		c := w.client()
 		v, err := jwks.NewVerifier(c, jwks.WithoutAudienceCheck(), jwks.WithTokenCache(8))
 		wantNoError(t, err)
-		publish := func(s *signer) { w.issuer.SetJWKSFault(jwkstest.Body([]byte(`{"keys":[` + withAlg(s) + `]}`))) }
+		publish := func(s *signer) { w.issuer.SetJWKSFault(jwkstest.Body([]byte(`{"keys":[` + s.jwkWith(s.alg) + `]}`))) }
 		a, b := newSigner(t, "ES256", "k1"), newSigner(t, "EdDSA", "k1")
 		text := a.token(`{"iss":"` + w.issuer.URL() + `","exp":9999999999}`)
 		publish(a)
