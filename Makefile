@@ -55,16 +55,19 @@ fuzz: ## run every fuzz target for FUZZTIME (200000x, a count of inputs)
 	done
 
 .PHONY: bench
-bench: ## run the benchmarks of the root package
-	$(GO) test -run '^$$' -bench . -benchmem .
+bench: ## run the benchmarks of the library
+	$(GO) test -run '^$$' -bench . -benchmem . ./internal/acceptance/...
 
 .PHONY: bench-peers
 bench-peers: ## compare with four other libraries; writes bench/RESULTS.md
 	cd bench && $(GO) run . -out RESULTS.md -svg results.svg
 
 .PHONY: cover
-cover: ## statement coverage by package
-	$(GO) test -cover ./...
+cover: ## statement coverage by package, by the whole suite together
+	$(GO) test -coverpkg=./... -coverprofile=coverage.out ./...
+	@awk 'NR > 1 { folder = $$1; sub("/[^/]*$$", "", folder); of[$$1] = folder; size[$$1] = $$2; if ($$3) hit[$$1] = 1 } \
+		END { for (b in size) { all[of[b]] += size[b]; if (b in hit) got[of[b]] += size[b] }; \
+		for (p in all) printf "%5.1f %% of %5d statements  %s\n", 100 * got[p] / all[p], all[p], p }' coverage.out | sort -k 6
 
 .PHONY: modules
 modules: ## vet and test the nested modules

@@ -1,0 +1,140 @@
+package freshness
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed-22400188/jwks"
+	"github.com/seed-22400188/jwks/internal/testkit"
+	"github.com/seed-22400188/jwks/jwkstest"
+)
+
+func TestClient_RemembersMissingKeys(t *testing.T) {
+	testkit.Bubble(t, "for a minute", func(t *testing.T) {
+		env := testkit.NewEnv(t)
+		c := env.NewClient()
+		testkit.WantKey(t, c, "k1")
+		env.TakeRequests("")
+		for range 60 { // one stale client does not drain the budget
+			testkit.WantNoKey(t, c, "gone", jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
+			time.Sleep(time.Second)
+		}
+		if n := len(env.TakeRequests("")); n != 1 {
+			t.Errorf("%d requests in a minute", n)
+		}
+		testkit.WantNoKey(t, c, "gone", jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
+		if n := len(env.TakeRequests("")); n != 1 {
+			t.Errorf("%d requests after it", n)
+		}
+	})
+	testkit.Bubble(t, "until the set changes", func(t *testing.T) {
+		env := testkit.NewEnv(t)
+		c := env.NewClient()
+		testkit.WantKey(t, c, "k1")
+		testkit.WantNoKey(t, c, "gone", jwks.ErrKeyNotFound)
+		env.Issuer.Rotate()
+		testkit.WantKey(t, c, "k2")
+		env.TakeRequests("")
+		testkit.WantNoKey(t, c, "gone", jwks.ErrKeyNotFound)
+		if n := len(env.TakeRequests("")); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+	})
+	testkit.Bubble(t, "also by those who joined the refresh for it", func(t *testing.T) {
+		env := testkit.NewEnv(t)
+		c := env.NewClient()
+		testkit.WantKey(t, c, "k1")
+		env.TakeRequests("")
+		env.Issuer.SetJWKSFault(jwkstest.Delay(50 * time.Millisecond))
+		var waiting sync.WaitGroup
+		for range 20 {
+			waiting.Go(func() {
+				if _, err := c.Key(t.Context(), "gone"); !errors.Is(err, jwks.ErrKeyNotFound) || !errors.Is(err, jwks.ErrTokenInvalid) {
+					t.Errorf("got %v", err)
+				}
+			})
+			time.Sleep(time.Millisecond)
+		}
+		waiting.Wait()
+		if n := len(env.TakeRequests("")); n != 1 {
+			t.Errorf("%d requests for one key", n)
+		}
+	})
+	testkit.Bubble(t, "by x5t and by algorithm too", func(t *testing.T) {
+		env := testkit.NewEnv(t)
+		c := env.NewClient()
+		testkit.WantKey(t, c, "k1")
+		env.TakeRequests("")
+		for _, h := range []jwks.Header{{Algorithm: "RS256", X5t: "x"}, {Algorithm: "RS256", X5tS256: "x"}, {Algorithm: "RS256"}} {
+			for range 10 {
+				_, err := c.SigningKeys(t.Context(), h, "")
+				testkit.WantError(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
+			}
+			if n := len(env.TakeRequests("")); n != 1 {
+				t.Errorf("%+v: %d requests", h, n)
+			}
+		}
+	})
+	testkit.Bubble(t, "all unknown algorithms as one", func(t *testing.T) {
+		env := testkit.NewEnv(t)
+		c := env.NewClient()
+		testkit.WantKey(t, c, "k1")
+		env.TakeRequests("")
+		for i := range 10 {
+			_, err := c.SigningKeys(t.Context(), jwks.Header{Algorithm: strings.Repeat("x", i+1)}, "")
+			testkit.WantError(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
+			testkit.WantNoKey(t, c, "", jwks.ErrTokenInvalid, jwks.ErrKeyNotFound) // a key without a kid is another thing
+		}
+		if n := len(env.TakeRequests("")); n != 2 {
+			t.Errorf("%d requests", n)
+		}
+	})
+	testkit.Bubble(t, "not when the budget refused them", func(t *testing.T) {
+		env := testkit.NewEnv(t)
+		c := env.NewClient(jwks.WithRefreshLimit(30*time.Second, 1))
+		testkit.WantKey(t, c, "k1")
+		testkit.WantNoKey(t, c, "junk", jwks.ErrKeyNotFound)
+		testkit.WantNoKey(t, c, "k2", jwks.ErrKeyNotFound) // no budget
+		env.Issuer.Rotate()
+		time.Sleep(30 * time.Second)
+		testkit.WantKey(t, c, "k2")
+	})
+	testkit.Bubble(t, "as many as WithKeyCacheSize says", func(t *testing.T) {
+		for size, want := range map[int]int{0: 4, 1: 4, 2: 2, 1024: 2} {
+			env := testkit.NewEnv(t)
+			c := env.NewClient(jwks.WithKeyCacheSize(size))
+			testkit.WantKey(t, c, "k1")
+			env.TakeRequests("")
+			for range 2 {
+				testkit.WantNoKey(t, c, "a", jwks.ErrKeyNotFound)
+				testkit.WantNoKey(t, c, "b", jwks.ErrKeyNotFound)
+			}
+			if n := len(env.TakeRequests("")); n != want {
+				t.Errorf("size %d: %d requests for two kids asked for twice, want %d", size, n, want)
+			}
+		}
+	})
+	testkit.Bubble(t, "a kid that no key can have is refused without asking", func(t *testing.T) {
+		env := testkit.NewEnv(t)
+		c := env.NewClient()
+		long := strings.Repeat("k", 257)
+		for _, h := range []jwks.Header{{KeyID: long}, {X5t: long}, {X5tS256: long}} {
+			_, err := c.SigningKeys(t.Context(), h, "")
+			testkit.WantError(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
+			if strings.Contains(err.Error(), long) {
+				t.Errorf("%v: shows all of it", err)
+			}
+		}
+		testkit.WantNoKey(t, c, long, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
+		if n := len(env.TakeRequests("")); n != 0 {
+			t.Errorf("%d requests", n)
+		}
+		testkit.WantNoKey(t, c, long[:256], jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
+		if n := len(env.TakeRequests(testkit.KeySetPath)); n != 1 {
+			t.Errorf("for the longest kid %d requests", n)
+		}
+	})
+}

@@ -1,0 +1,225 @@
+package speed
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/seed-22400188/jwks"
+	"github.com/seed-22400188/jwks/internal/testkit"
+)
+
+// crowd is many issuers of two keys each, whose kids are equal. The first key
+// of each is one that can sign.
+type crowd struct {
+	signer    *testkit.Signer
+	names     []string
+	documents map[string]string // by URL
+	asked     atomic.Int64
+	hung      atomic.Pointer[string] // an issuer that does not answer
+}
+
+func newCrowd(t testing.TB, n int) *crowd {
+	t.Helper()
+	c := &crowd{signer: testkit.NewSigner(t, "ES256", "k1"), documents: make(map[string]string)}
+	for i := range n {
+		modulus := make([]byte, 256)
+		_, _ = rand.Read(modulus)       // never fails
+		modulus[0] |= 0x80              // of full length
+		modulus[len(modulus)-1] |= 0x01 // and odd
+		name := fmt.Sprintf("https://tenant-%d.example", i)
+		c.names = append(c.names, name)
+		c.documents[name+testkit.DiscoveryPath] = testkit.Metadata(name, name+"/jwks")
+		c.documents[name+"/jwks"] = fmt.Sprintf(`{"keys":[%s,{"kty":"RSA","kid":"k2","use":"sig","alg":"RS256","e":"AQAB","n":%q}]}`,
+			c.signer.JWK(), base64.RawURLEncoding.EncodeToString(modulus))
+	}
+	return c
+}
+
+func (c *crowd) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.asked.Add(1)
+	if hung := c.hung.Load(); hung != nil && "https://"+r.URL.Host == *hung {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	return testkit.RespondTo(r, http.StatusOK, c.documents[r.URL.String()]), nil
+}
+
+func (c *crowd) issuers(t testing.TB, opts ...jwks.ClientOption) *jwks.Issuers {
+	t.Helper()
+	s, err := jwks.NewIssuers(jwks.TrustIssuers(c.names...), jwks.WithClientOptions(append(opts, jwks.WithHTTPClient(&http.Client{Transport: c}))...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (c *crowd) token(i int) string {
+	return c.signer.Token(testkit.Payload(map[string]any{"iss": c.names[i]}))
+}
+
+// heap is what is in use after everything else was collected.
+func heap() uint64 {
+	var m runtime.MemStats
+	for range 3 { // pools and finalizers take more than one
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// 1,000 issuers that are loaded: no goroutine, and no more than 4 KB of heap
+// each beyond their key documents.
+func TestIssuers_MemoryOfAThousand(t *testing.T) {
+	const n = 1000
+	c := newCrowd(t, n)
+	var documents int
+	for _, name := range c.names {
+		documents += len(c.documents[name+"/jwks"])
+	}
+	goroutines, before := runtime.NumGoroutine(), heap()
+	s := c.issuers(t)
+	if got := runtime.NumGoroutine(); got != goroutines {
+		t.Errorf("NewIssuers started %d goroutines", got-goroutines)
+	}
+	v := testkit.NewSourceVerifier(t, s, testkit.AtNow())
+	for i := range n {
+		testkit.Accept(t, v, c.token(i))
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for runtime.NumGoroutine() > goroutines && time.Now().Before(deadline) {
+		runtime.Gosched() // fetches end a moment after their answer
+	}
+	if got := runtime.NumGoroutine(); got > goroutines {
+		t.Errorf("%d goroutines are left", got-goroutines)
+	}
+	each := int64(heap()-before) / n
+	t.Logf("%d bytes of heap for each issuer, with the keys of a document of %d", each, documents/n)
+	if each > 4<<10 && !testkit.RaceEnabled { // keys included
+		t.Errorf("%d bytes of heap for each issuer, want at most 4 KB", each)
+	}
+	if got := c.asked.Load(); got != 2*n {
+		t.Errorf("%d requests, want %d", got, 2*n)
+	}
+	runtime.KeepAlive(v)
+	testkit.WantNoError(t, s.Close())
+}
+
+// One issuer of 1,000 that hangs delays none of the others, nor Ready for them.
+func TestIssuers_OneSlowOfAThousand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 1000
+		c := newCrowd(t, n)
+		c.hung.Store(&c.names[500])
+		s := c.issuers(t, jwks.WithRetries(0))
+		defer s.Close()
+		v := testkit.NewSourceVerifier(t, s, testkit.AtNow())
+		began := time.Now()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			testkit.WantError(t, s.Ready(t.Context()), jwks.ErrUnavailable)
+		}()
+		synctest.Wait()
+		for i := range n {
+			if i != 500 {
+				testkit.Accept(t, v, c.token(i))
+			}
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("it took %v", took)
+		}
+		<-done
+		if took := time.Since(began); took != 5*time.Second {
+			t.Errorf("Ready took %v, want the timeout of one attempt", took)
+		}
+		testkit.Refuse(t, v, c.token(500), jwks.ErrUnavailable)
+	})
+}
+
+// A verification costs the same whatever the number of issuers.
+func BenchmarkVerifyByNumberOfIssuers(b *testing.B) {
+	for _, n := range []int{1, 1000} {
+		c := newCrowd(b, n)
+		s := c.issuers(b)
+		v := testkit.NewSourceVerifier(b, s, testkit.AtNow())
+		tokens := make([]string, n)
+		for i := range tokens {
+			tokens[i] = c.token(i)
+			testkit.Accept(b, v, tokens[i])
+		}
+		h := jwks.Header{Algorithm: "ES256", KeyID: "k1"}
+		b.Run(fmt.Sprintf("verify/issuers=%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if _, err := v.Verify(b.Context(), tokens[i%n]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("lookup/issuers=%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if _, err := s.SigningKeys(b.Context(), h, c.names[i%n]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		_ = s.Close()
+	}
+}
+
+// What the benchmark measures, as far as a test can: a lookup among many
+// allocates nothing.
+func TestIssuers_LookupAllocatesNothing(t *testing.T) {
+	const n = 1000
+	c := newCrowd(t, n)
+	s := c.issuers(t)
+	defer s.Close()
+	for i := range n {
+		if _, err := s.SigningKeys(t.Context(), testkit.ES256K1, c.names[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	i := 0
+	if got := testing.AllocsPerRun(n, func() { _, _ = s.SigningKeys(t.Context(), testkit.ES256K1, c.names[i%n]); i++ }); got != 0 {
+		t.Errorf("%v allocations", got)
+	}
+	if _, err := s.SigningKeys(t.Context(), testkit.ES256K1, "https://tenant-1000.example"); err == nil {
+		t.Error("one issuer more than there are")
+	}
+}
+
+// Templates by the hundred: each issuer is found under its own.
+func TestIssuers_ManyTemplates(t *testing.T) {
+	n := testkit.NewInternet()
+	var trust []jwks.IssuersOption
+	for i := range 300 {
+		trust = append(trust, jwks.TrustIssuer(fmt.Sprintf("https://h%d.example/{tenantid}/v2.0", i), jwks.WithTenants(testkit.Tenant1)))
+	}
+	s := n.NewIssuers(t, append(trust, jwks.TrustIssuer("https://any.example/{tenantid}", jwks.WithTenants()))...)
+	for issuer, want := range map[string]string{
+		"https://h7.example/" + testkit.Tenant1 + "/v2.0":   "https://h7.example/{tenantid}/v2.0",
+		"https://h299.example/" + testkit.Tenant1 + "/v2.0": "https://h299.example/{tenantid}/v2.0",
+		"https://any.example/" + testkit.Tenant2:            "https://any.example/{tenantid}",
+		"https://any.example/{tenantid}":                    "https://any.example/{tenantid}", // by its own name
+	} {
+		if c, err := s.Client(t.Context(), issuer); err != nil || c.Status().Issuer != want {
+			t.Errorf("%s: %v", issuer, err)
+		}
+	}
+	for _, issuer := range []string{"https://h7.example/" + testkit.Tenant2 + "/v2.0", "https://h7.example/" + testkit.Tenant1, "https://h300.example/" + testkit.Tenant1 + "/v2.0",
+		"https://any.example/" + testkit.Tenant1 + "/" + testkit.Tenant1, "https://any.example/" + testkit.Tenant1[:35], "https://any.example/x" + testkit.Tenant1} {
+		_, err := s.Client(t.Context(), issuer)
+		testkit.WantError(t, err, jwks.ErrIssuerNotTrusted, jwt.ErrTokenInvalidIssuer)
+	}
+	n.WantRequests(t)
+}

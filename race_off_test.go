@@ -1,5 +1,0 @@
-//go:build !race
-
-package jwks_test
-
-const raceEnabled = false

@@ -1,6 +1,0 @@
-//go:build race
-
-package jwks_test
-
-// raceEnabled says that allocations are not those of the ordinary build.
-const raceEnabled = true
