@@ -10,7 +10,7 @@ import (
 // Testdata is the path of a file or folder below the module's testdata.
 func Testdata(tb testing.TB, elem ...string) string {
 	tb.Helper()
-	return filepath.Join(append([]string{moduleRoot(tb), "testdata"}, elem...)...)
+	return filepath.Join(append([]string{Root(tb), "testdata"}, elem...)...)
 }
 
 // SharedDir is a folder of real material that lies beside some checkouts and is
@@ -18,16 +18,16 @@ func Testdata(tb testing.TB, elem ...string) string {
 // expired. Where it is absent the test is skipped.
 func SharedDir(tb testing.TB, elem ...string) string {
 	tb.Helper()
-	dir := filepath.Join(append([]string{moduleRoot(tb), "..", "shared"}, elem...)...)
+	dir := filepath.Join(append([]string{Root(tb), "..", "shared"}, elem...)...)
 	if _, err := os.Stat(dir); err != nil {
 		tb.Skipf("the material of real issuers is not part of this repository, and not beside this checkout: %v", err)
 	}
 	return dir
 }
 
-// moduleRoot is the nearest folder with a go.mod, upwards from the folder of
+// Root is the folder of the module: the nearest with a go.mod, upwards from that of
 // the test, which is where go test runs it.
-func moduleRoot(tb testing.TB) string {
+func Root(tb testing.TB) string {
 	tb.Helper()
 	dir, err := os.Getwd()
 	if err != nil {
