@@ -12,11 +12,11 @@ import (
 	"github.com/seed-22400188/jwks/internal/show"
 )
 
-// clientConfig is what the options of a [Client] come to.
+// clientConfig is what the options of a [Client] amount to.
 type clientConfig struct {
 	issuer, jwksURL, discoveryURL, discoveryPath string
 	seed                                         *KeySet
-	hasSource                                    bool            // one of them was given, be it a bad one
+	hasSource                                    bool            // one of them was given, even a bad one
 	tenants                                      map[string]bool // nil and tenantsSet: any
 	tenantsSet                                   bool
 	localRewrite                                 bool
@@ -67,7 +67,7 @@ func newClientConfig(opts []ClientOption) (*clientConfig, []error) {
 	return c, append(errs, c.check()...)
 }
 
-// check judges what needs all options to be known.
+// check checks what needs all options to be known.
 func (c *clientConfig) check() []error {
 	var errs []error
 	url := func(option, value string) {
@@ -92,7 +92,7 @@ func (c *clientConfig) check() []error {
 		errs = append(errs, configError("WithTenants", "there is no issuer to fill in: say WithIssuer"))
 	case c.issuer == "":
 	case strings.Contains(c.issuer, "?") && c.discovers() && c.discoveryURL == "":
-		errs = append(errs, configError("WithIssuer", "%s has a query, so that nothing can be discovered under it", show.QuoteURL(c.issuer)))
+		errs = append(errs, configError("WithIssuer", "%s has a query, so discovery cannot append its path", show.QuoteURL(c.issuer)))
 	case binding.IsTemplate(c.issuer) && !c.tenantsSet:
 		errs = append(errs, configError("WithIssuer", "%s stands for many tenants: name them with WithTenants(id, …), or allow any with WithTenants()", show.Quote(c.issuer)))
 	case !binding.IsTemplate(c.issuer) && c.tenantsSet:
@@ -111,7 +111,7 @@ func (c *clientConfig) discovers() bool {
 	return c.jwksURL == "" && (c.discoveryURL != "" || c.issuer != "")
 }
 
-// cache is what of it concerns the cache.
+// cache is the part that the cache needs.
 func (c *clientConfig) cache() cacheConfig {
 	return cacheConfig{
 		policy: freshness.Config{

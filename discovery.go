@@ -31,7 +31,7 @@ type Metadata struct {
 }
 
 // parseMetadata reads a discovery document. Members are compared by their
-// exact names; one that matters and stands there twice refuses the document.
+// exact names; a document in which one that matters appears twice is refused.
 func parseMetadata(document []byte) (*Metadata, error) {
 	refuse := func(text string) (*Metadata, error) {
 		return nil, fault.Unavailable(text, ErrInvalidMetadata)
@@ -56,7 +56,7 @@ func parseMetadata(document []byte) (*Metadata, error) {
 		}
 	}
 	if err := members.Err(); err != nil {
-		return refuse("the discovery document is no JSON object: " + err.Error())
+		return refuse("the discovery document is not a JSON object: " + err.Error())
 	}
 	m := &Metadata{Raw: slices.Clone(document)}
 	var problem string
@@ -75,8 +75,8 @@ func parseMetadata(document []byte) (*Metadata, error) {
 	return m, nil
 }
 
-// onlyText wants exactly one value, a string that is not empty. It says what
-// is wrong.
+// onlyText wants exactly one value, a string that is not empty. problem says
+// what is wrong.
 func onlyText(member string, values []strictjson.Value) (text, problem string) {
 	switch {
 	case len(values) == 0:
@@ -86,12 +86,12 @@ func onlyText(member string, values []strictjson.Value) (text, problem string) {
 	}
 	text, err := values[0].Text()
 	if err != nil || text == "" {
-		return "", "has a member " + member + " that is no text"
+		return "", "has a member " + member + " that is not a non-empty string"
 	}
 	return text, ""
 }
 
-// texts reads the strings of an array and passes over the rest.
+// texts reads the strings of an array and skips the rest.
 func texts(list strictjson.Value) []string {
 	if list.Kind() != strictjson.Array {
 		return nil
@@ -101,7 +101,7 @@ func texts(list strictjson.Value) []string {
 	for items.Next() {
 		n++
 	}
-	all := make([]string, 0, n) // a list that grows would cost several times its size
+	all := make([]string, 0, n) // growing it step by step would cost several times its size
 	for items = list.Elements(); items.Next(); {
 		if text, err := items.Value().Text(); err == nil {
 			all = append(all, strings.Clone(text))
@@ -218,7 +218,7 @@ func (o origin) checkMetadata(m *Metadata, b *binding.Binding, place string) err
 		return fault.Unavailable("the discovery document's "+m.jwksMember+" is unusable: "+err.Error(), ErrInvalidMetadata)
 	}
 	if issuer.Scheme == "https" && u.Scheme != "https" && !o.cfg.insecure {
-		return fault.Unavailable("the discovery document's "+m.jwksMember+" "+show.Quote(m.JWKSURI)+" is not https, and its issuer is", ErrInvalidMetadata)
+		return fault.Unavailable("the discovery document's "+m.jwksMember+" "+show.Quote(m.JWKSURI)+" is not https, although its issuer is", ErrInvalidMetadata)
 	}
 	return nil
 }

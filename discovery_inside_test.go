@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-func TestDiscoveryURLs(t *testing.T) {
+func TestDiscoveryURLs_Order(t *testing.T) {
 	tests := []struct {
 		issuer, path string
 		want         []string
@@ -42,7 +42,7 @@ func TestDiscoveryURLs(t *testing.T) {
 	}
 }
 
-func TestRewriteLocal(t *testing.T) {
+func TestRewriteLocal_KeepsPathAndQuery(t *testing.T) {
 	tests := []struct{ place, says, want string }{
 		{"http://localhost/d", "https://sso.example/a/b?c=d", "http://localhost/a/b?c=d"},
 		{"http://localhost:8080/d", "https://sso.example:8443/a", "http://localhost:8080/a"},

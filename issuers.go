@@ -120,10 +120,10 @@ func (s *Issuers) Client(ctx context.Context, issuer string) (*Client, error) {
 	if c, ok := s.dynamic.Get(issuer); ok {
 		return c, nil
 	}
-	if _, err := fetch.CheckURL(issuer, true); err != nil { // no issuer at all
+	if _, err := fetch.CheckURL(issuer, true); err != nil { // it cannot be an issuer
 		return nil, notTrusted(issuer)
 	}
-	issuer = strings.Clone(issuer) // the token that it stands in is not kept with it
+	issuer = strings.Clone(issuer) // or it would keep its token in memory
 	if s.cfg.anyIssuer {
 		return s.admitAnyone(issuer)
 	}
@@ -209,7 +209,7 @@ func (s *Issuers) hold(ctx context.Context, issuer string) (*Client, error) {
 		if err != nil || c.cache.enter() {
 			return c, err
 		}
-		// Evicted, or closed by whoever got it from Client: not to be found again.
+		// It was evicted, or closed by a caller of Client: it must not be found again.
 		s.mu.Lock()
 		if known, ok := s.dynamic.Peek(issuer); ok && known == c {
 			s.dynamic.Remove(issuer)

@@ -68,8 +68,8 @@ func (s *snapshot) byKeyID(kid string, now freshness.Moment) ([]*Key, verdict) {
 	return nil, missing
 }
 
-// cannotExist says that no key can have such a name: asking the issuer for it
-// would be in vain.
+// cannotExist says that no key can have such a name: there is no point in asking
+// the issuer for it.
 func (w *wanted) cannotExist() bool {
 	return len(w.header.KeyID) > maxKeyID || len(w.header.X5tS256) > maxKeyID || len(w.header.X5t) > maxKeyID
 }
@@ -165,7 +165,7 @@ func (c *cache) look(w *wanted, failed bool, gone error) outcome {
 	case c.closed:
 		return outcome{err: c.closedError()}
 	case w.cannotExist():
-		return outcome{err: fault.Invalid(fmt.Sprintf("%s not found: names of keys have at most %d bytes", naming(w.header), maxKeyID), ErrKeyNotFound)}
+		return outcome{err: fault.Invalid(fmt.Sprintf("%s not found: its name is longer than %d bytes", naming(w.header), maxKeyID), ErrKeyNotFound)}
 	}
 	now := c.clock.now()
 	s := c.current.Load()

@@ -108,7 +108,7 @@ func WithHTTPClient(client *http.Client) ClientOption {
 func WithHeader(name, value string) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		if !isToken(name) {
-			return configError("WithHeader", "%s is no header name", show.Quote(name))
+			return configError("WithHeader", "%s is not a header name", show.Quote(name))
 		}
 		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
 			return configError("WithHeader", "the value of %s has control characters", name)
@@ -158,13 +158,13 @@ func WithMaxDocumentSize(n int64) ClientOption {
 }
 
 // AllowInsecureHTTP permits plain http to hosts other than loopback, and an
-// http "jwks_uri" under an https issuer. Whoever sits on the path can then
+// http "jwks_uri" under an https issuer. Anyone on the network path can then
 // replace the keys.
 func AllowInsecureHTTP() ClientOption {
 	return clientOption(func(c *clientConfig) error { c.insecure = true; return nil })
 }
 
-// WithLocalURLRewrite is for an issuer in a container that is reached by
+// WithLocalURLRewrite is for an issuer in a container that is reached under
 // another name than its own: when the discovery document was fetched from a
 // loopback, private or single-label host and its "jwks_uri" names another
 // host, path and query are kept and the scheme and host of the discovery
@@ -181,7 +181,7 @@ func WithTenants(ids ...string) ClientOption {
 		var tenants map[string]bool
 		for _, id := range ids {
 			if !binding.IsGUID(id) {
-				return configError("WithTenants", "%s is no GUID", show.Quote(id))
+				return configError("WithTenants", "%s is not a GUID", show.Quote(id))
 			}
 			if tenants == nil {
 				tenants = make(map[string]bool, len(ids))
@@ -244,22 +244,22 @@ func WithRetention(d time.Duration) ClientOption {
 }
 
 // WithRefreshLimit is the budget of refreshes that unknown keys and bad
-// signatures may ask for: burst at once, one more each every. Default 30 s, 5.
-// A burst of 0: they never cause a refresh.
+// signatures may ask for: burst at once, and one more each time every has
+// passed. Default 30 s, 5. With a burst of 0 they never cause a refresh.
 func WithRefreshLimit(every time.Duration, burst int) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		if every <= 0 || burst < 0 {
-			return configError("WithRefreshLimit", "every %v, burst %d: want a positive duration and no negative burst", every, burst)
+			return configError("WithRefreshLimit", "every %v, burst %d: want a positive duration and a burst of 0 or more", every, burst)
 		}
 		c.limitEvery, c.limitBurst = every, burst
 		return nil
 	})
 }
 
-// WithKeyCacheSize bounds the LRU of answers to lookups that the set's own
-// index does not have: the kids that are missing. Default 1024; 0 turns it
-// off. No entry outlives the set it came from. (Keys that are in the set are
-// found in its index, which has no limit but the set's own.)
+// WithKeyCacheSize bounds the LRU of keys that were looked up and are missing.
+// Default 1024; 0 turns it off. No entry outlives the set it is about, nor keeps
+// that alive. (Keys that are in the set are found in its index, which is as
+// large as the set.)
 func WithKeyCacheSize(n int) ClientOption {
 	return notNegative("WithKeyCacheSize", n, func(c *clientConfig) { c.keyCache = n })
 }
@@ -281,9 +281,9 @@ func WithLogger(l *slog.Logger) ClientOption {
 }
 
 // WithObserver calls f for every [Event], one at a time and in order. Default:
-// nobody. f runs in the goroutine of a fetch or of a lookup, and who waits for
-// that waits for f: it should return soon, and must not call the client except
-// for [Client.Status]. A panic of f ends there.
+// nobody. f runs in the goroutine of a fetch or of a lookup, and callers who
+// wait for that wait for f: it should return soon, and must not call the client
+// except for [Client.Status]. A panic of f is recovered.
 func WithObserver(f func(Event)) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		if f == nil {

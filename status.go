@@ -121,9 +121,9 @@ func (a *announcer) announce(e Event) {
 	a.mu.Unlock()
 }
 
-// deliver tells what is pending. Whoever delivers already goes on with what
-// others queue, so that the order is kept; then deliver returns at once. No
-// lock may be held: an observer may ask for the status.
+// deliver tells what is pending. If another goroutine is delivering, deliver
+// returns at once and that one goes on with what was queued, which keeps the
+// order. The caller holds no lock: an observer may ask for the status.
 func (a *announcer) deliver() {
 	if a.logger == nil && a.observer == nil {
 		return
@@ -143,9 +143,9 @@ func (a *announcer) deliver() {
 	a.pending = nil
 }
 
-// tell tells of one event, with the announcer's lock given back
-// meanwhile. A panic of the observer or of the logger's handler ends here: in
-// the goroutine of a fetch nobody else could recover it.
+// tell logs and observes one event, with the announcer's lock given back
+// meanwhile. A panic of the observer or of the logger's handler is recovered:
+// nobody else could do that in the goroutine of a fetch.
 func (a *announcer) tell(e Event) {
 	a.mu.Unlock()
 	defer a.mu.Lock()
@@ -156,7 +156,7 @@ func (a *announcer) tell(e Event) {
 	}
 }
 
-// log writes an event down. What an operator should look at is a warning: a
+// log writes an event to the log. What an operator should look at is a warning: a
 // failing issuer is one for each step of the backoff.
 func (a *announcer) log(e Event) {
 	if a.logger == nil {

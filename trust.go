@@ -58,7 +58,7 @@ func newIssuersConfig(opts []IssuersOption) (*issuersConfig, []error) {
 	return cfg, append(errs, cfg.checkCommon()...)
 }
 
-// checkCommon judges the options for all issuers now, not at the first token.
+// checkCommon checks the options for all issuers now, not at the first token.
 // Those that say whose keys to take are for one issuer: given to all, they
 // would let it sign for the others.
 func (c *issuersConfig) checkCommon() []error {
@@ -109,19 +109,19 @@ func (c *issuersConfig) clientOptions(issuer string, extra []ClientOption) []Cli
 	return append(opts, extra...)
 }
 
-// distinct takes joined errors apart and leaves out what was said before: a
+// distinct takes joined errors apart and leaves out repetitions: a
 // bad option for all issuers is reported once.
 func distinct(errs []error) []error {
 	var all []error
-	said := make(map[string]bool)
+	seen := make(map[string]bool)
 	for _, err := range errs {
 		parts := []error{err}
 		if joined, ok := err.(interface{ Unwrap() []error }); ok {
 			parts = joined.Unwrap()
 		}
 		for _, part := range parts {
-			if text := part.Error(); !said[text] {
-				said[text] = true
+			if text := part.Error(); !seen[text] {
+				seen[text] = true
 				all = append(all, part)
 			}
 		}
@@ -164,12 +164,12 @@ func TrustIssuer(issuer string, opts ...ClientOption) IssuersOption {
 // for tenants that come and go. It returns the options for that issuer's
 // client, nil for plain discovery, or an error: one that matches
 // [ErrIssuerNotTrusted] refuses the token, any other is [ErrUnavailable], and
-// so are options that are no good. Clients are kept, with their options, in an
+// so are bad options. Clients are kept, with their options, in an
 // LRU of [WithMaxIssuers], and f is asked again after one was evicted;
 // refusals are not remembered.
 //
-// The name comes from a token that nobody has verified: look it up, never make
-// an address of it. Callers who wait for one issuer share a call; its context
+// The name comes from a token that nobody has verified: look it up, never build
+// an address from it. Callers who wait for one issuer share a call; its context
 // has the values of the first one's, ends after 15 s or with [Issuers.Close],
 // and not when a caller leaves. At most 1,000 calls are under way, past which
 // it is [ErrUnavailable].
@@ -186,15 +186,14 @@ func TrustIssuerFunc(f func(ctx context.Context, issuer string) ([]ClientOption,
 // TrustAnyIssuer takes any issuer's word for itself: for tools that show what
 // is in a token, as jwt.io does, never for access control. The issuer must be
 // an https URL on port 443 with a public name or address; what it resolves to
-// is checked when it is dialled, and special-purpose addresses are refused,
+// is checked when a connection is made, and special-purpose addresses are refused,
 // both as [ErrIssuerNotTrusted]. New issuers have a budget of 10 and one more
 // a second, past which they are [ErrUnavailable]; [WithMaxIssuers] bounds
 // those that are kept.
 //
 // With [WithHTTPClient] an *http.Transport is cloned and its dialer guarded;
-// it uses no proxy. Of any other RoundTripper only the URLs can be checked:
-// that it does not follow a public name to a private address is then its own
-// affair.
+// it uses no proxy. Of any other RoundTripper only the URLs can be checked; it
+// must see to it itself that a public name does not lead to a private address.
 func TrustAnyIssuer() IssuersOption {
 	return issuersOption(func(c *issuersConfig) error { c.anyIssuer = true; return nil })
 }
@@ -222,8 +221,8 @@ func WithMaxIssuers(n int) IssuersOption {
 // with forged issuers may come faster than it answers.
 const maxAsking = 1000
 
-// askTrustFunc asks the user's function about an issuer, or joins whoever asks
-// already.
+// askTrustFunc asks the user's function about an issuer, or joins a call that
+// is under way.
 func (s *Issuers) askTrustFunc(ctx context.Context, issuer string) (*Client, error) {
 	gaveUp := func() error {
 		return fault.Unavailable("the caller gave up before issuer "+show.Quote(issuer)+" was decided on: "+ctx.Err().Error(), ctx.Err())
@@ -347,8 +346,8 @@ func (s *Issuers) admitAnyone(issuer string) (*Client, error) {
 	return s.admit(issuer, c, true)
 }
 
-// admit puts a client among the dynamic ones, unless one is there already or
-// all is over, and retires the one that has to go for it.
+// admit puts a client among the dynamic ones, unless the issuer has one already
+// or the Issuers are closed, and retires the one that has to make room.
 func (s *Issuers) admit(issuer string, c *Client, budgeted bool) (*Client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -378,8 +377,8 @@ func (s *Issuers) admit(issuer string, c *Client, budgeted bool) (*Client, error
 	return c, nil
 }
 
-// awaitRetired waits for a retired client to end: when its last call does, or with
-// everything.
+// awaitRetired waits until a retired client has closed, which it does after its
+// last call or with the Issuers.
 func (s *Issuers) awaitRetired(c *Client) {
 	defer s.busy.Done()
 	select {

@@ -195,8 +195,8 @@ func (p *Policy) start(s Schedule) {
 	p.staleAnnounced, p.throttleAnnounced = false, false
 }
 
-// RememberMissing notes that the set of a generation lacks a key: asking for it
-// again soon would be in vain.
+// RememberMissing notes that the set of a generation lacks a key, so that nobody
+// asks for it again soon.
 func (p *Policy) RememberMissing(n Name, generation uint64, now Moment) {
 	p.missingKeys.remember(n, generation, now)
 }
