@@ -13,7 +13,7 @@ import (
 
 // call is work that several wait for: a refresh, or a question to the user's
 // function. It runs in a goroutine of its own, on a context of its own, so that
-// it outlives each of them; who waits leaves alone when their own context ends.
+// it outlives each of them; a waiter whose own context ends leaves alone.
 type call[T any] struct {
 	done chan struct{}
 	// Set before done is closed:
@@ -96,7 +96,7 @@ func (c *cache) run(f *flight, q inquiry) {
 }
 
 // firstAttemptFailed is called when an attempt of a refresh has failed and
-// others follow: who has a stale set need not wait for them.
+// others follow: where a stale set can answer, nobody waits for them.
 func (c *cache) firstAttemptFailed(f *flight, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -125,7 +125,7 @@ func (c *cache) find(ctx context.Context, w *wanted) (*snapshot, []*Key, error) 
 	defer c.leave()
 	asked := c.clock.now()
 	for failed := false; ; {
-		// ctx is asked before the lock is taken: should it panic, the lock is free.
+		// ctx.Err is called before the lock is taken: a caller's own context may panic.
 		o := c.look(w, failed, ctx.Err())
 		if o.flight == nil {
 			return o.snapshot, o.keys, o.err
