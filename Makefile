@@ -64,10 +64,11 @@ bench-peers: ## compare with four other libraries; writes bench/RESULTS.md
 
 .PHONY: cover
 cover: ## statement coverage by package, by the whole suite together
-	$(GO) test -coverpkg=./... -coverprofile=coverage.out ./...
-	@awk 'NR > 1 { folder = $$1; sub("/[^/]*$$", "", folder); of[$$1] = folder; size[$$1] = $$2; if ($$3) hit[$$1] = 1 } \
+	@$(GO) test -coverpkg=./... -coverprofile=coverage.out ./...; passed=$$?; \
+	awk 'NR > 1 { folder = $$1; sub("/[^/]*$$", "", folder); of[$$1] = folder; size[$$1] = $$2; if ($$3) hit[$$1] = 1 } \
 		END { for (b in size) { all[of[b]] += size[b]; if (b in hit) got[of[b]] += size[b] }; \
-		for (p in all) printf "%5.1f %% of %5d statements  %s\n", 100 * got[p] / all[p], all[p], p }' coverage.out | sort -k 6
+		for (p in all) printf "%5.1f %% of %5d statements  %s\n", 100 * got[p] / all[p], all[p], p }' coverage.out | sort -k 6; \
+	exit $$passed
 
 .PHONY: modules
 modules: ## vet and test the nested modules

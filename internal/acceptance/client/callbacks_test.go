@@ -21,7 +21,7 @@ import (
 // badContext panics when it is asked whether it has ended.
 type badContext struct{ context.Context }
 
-func (badContext) Err() error { panic("a context that is no good") }
+func (badContext) Err() error { panic("a broken context") }
 
 func TestClient_PanickingContext(t *testing.T) {
 	testkit.Bubble(t, "a lookup", func(t *testing.T) {
@@ -89,7 +89,7 @@ func TestClient_PanickingObserver(t *testing.T) {
 		issuer := jwkstest.New(t, jwkstest.WithAlgorithms("ES256"))
 		told := 0
 		c, err := jwks.NewClient(jwks.WithIssuer(issuer.URL()), jwks.WithHTTPClient(issuer.HTTPClient()),
-			jwks.WithObserver(func(jwks.Event) { told++; panic("no observer") }))
+			jwks.WithObserver(func(jwks.Event) { told++; panic("a broken observer") }))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +101,7 @@ func TestClient_PanickingObserver(t *testing.T) {
 		}
 		synctest.Wait()
 		if told != 2 {
-			t.Errorf("told %d events, want 2", told)
+			t.Errorf("%d events, want 2", told)
 		}
 	})
 }

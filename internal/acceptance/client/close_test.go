@@ -37,7 +37,7 @@ func allCalls(env *testkit.Env, c *jwks.Client) map[string]func(context.Context)
 
 func TestClient_Close(t *testing.T) {
 	for name, fault := range map[string]jwkstest.Fault{"that hangs": jwkstest.Hang(), "that is slow": jwkstest.Delay(time.Second)} {
-		testkit.Bubble(t, "during a fetch "+name+" it returns promptly, and who waits is told", func(t *testing.T) {
+		testkit.Bubble(t, "during a fetch "+name+" it returns promptly, and unblocks every waiter", func(t *testing.T) {
 			env := testkit.NewEnv(t)
 			env.Issuer.SetFault(fault)
 			c := env.NewClient()
@@ -62,10 +62,10 @@ func TestClient_Close(t *testing.T) {
 				t.Errorf("it took %v", took)
 			}
 			if took := testkit.Measure(wg.Wait); took != 0 {
-				t.Errorf("the others took %v", took)
+				t.Errorf("the callers took %v", took)
 			}
 			if e := env.TakeEvents(); len(e) != 0 {
-				t.Errorf("told %v", e)
+				t.Errorf("events %v", e)
 			}
 		})
 	}
@@ -178,8 +178,8 @@ func TestClient_Goroutines(t *testing.T) {
 }
 
 // Everything at once: lookups, verifications, forced refreshes, rotation,
-// faults, Run and Close. The race detector is the judge; besides, a known key
-// is always found, and every error has one class.
+// faults, Run and Close. The race detector decides; besides, a known key is
+// always found, and every error has one class.
 func TestClient_ConcurrentUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		env := testkit.NewEnv(t)

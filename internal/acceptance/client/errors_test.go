@@ -41,7 +41,7 @@ func TestClient_Errors(t *testing.T) {
 			text := s.env.Issuer.Sign(claims, opts...)
 			_, err := s.c.KeyForToken(t.Context(), text)
 			if err != nil && (strings.Contains(err.Error(), text[:20]) || strings.Contains(err.Error(), text[len(text)-20:])) {
-				t.Errorf("%v: shows the token", err)
+				t.Errorf("%v shows the token", err)
 			}
 			return err
 		}
@@ -111,7 +111,7 @@ func TestClient_Errors(t *testing.T) {
 			t.Errorf("%d requests", n)
 		}
 	})
-	testkit.Bubble(t, "a message says what was expected, what came and what is next", func(t *testing.T) {
+	testkit.Bubble(t, "a message says what was expected, what was received and what happens next", func(t *testing.T) {
 		env := testkit.NewEnv(t)
 		env.Issuer.Rotate()
 		env.Issuer.Rotate()

@@ -19,7 +19,7 @@ import (
 )
 
 func TestClient_Events(t *testing.T) {
-	testkit.Bubble(t, "tell what came and went", func(t *testing.T) {
+	testkit.Bubble(t, "report what was added and removed", func(t *testing.T) {
 		env := testkit.NewEnv(t)
 		c := env.NewClient()
 		env.Issuer.SetFault(jwkstest.Delay(time.Second))
@@ -113,7 +113,7 @@ func TestClient_Events(t *testing.T) {
 		wg.Wait()
 		synctest.Wait()
 		if st := c.Status(); st.Fetches != uint64(fetches) || throttled == 0 {
-			t.Errorf("%d fetches and %d throttlings were told of %+v", fetches, throttled, st)
+			t.Errorf("%d fetches and %d throttled lookups were reported, status %+v", fetches, throttled, st)
 		}
 	})
 	testkit.Bubble(t, "a slow observer of a background refresh delays no lookup of a known key", func(t *testing.T) {
@@ -141,16 +141,16 @@ func TestClient_Events(t *testing.T) {
 		testkit.WantKey(t, c, "k1")
 		testkit.WantNoKey(t, c, "junk", jwks.ErrKeyNotFound)
 		angry = true
-		testkit.WantNoKey(t, c, "more junk", jwks.ErrKeyNotFound) // throttled, which is told
+		testkit.WantNoKey(t, c, "more junk", jwks.ErrKeyNotFound) // throttled, which is reported
 		angry = false
 		env.TakeEvents()
 		testkit.WantKey(t, c, "k1")
 		testkit.MustRefresh(t, c)
 		if e := env.TakeEvents(); len(e) != 1 {
-			t.Errorf("told %v", e)
+			t.Errorf("events %v", e)
 		}
 	})
-	testkit.Bubble(t, "throttling is told once a spell", func(t *testing.T) {
+	testkit.Bubble(t, "throttling is reported once a spell", func(t *testing.T) {
 		env := testkit.NewEnv(t)
 		c := env.NewClient(jwks.WithRefreshLimit(24*time.Hour, 1))
 		testkit.WantNoKey(t, c, "a", jwks.ErrKeyNotFound)
@@ -159,12 +159,12 @@ func TestClient_Events(t *testing.T) {
 			testkit.WantNoKey(t, c, "c", jwks.ErrKeyNotFound)
 		}
 		if n := len(env.TakeEvents(jwks.EventThrottled)); n != 1 {
-			t.Errorf("told %d times", n)
+			t.Errorf("reported %d times", n)
 		}
 		testkit.MustRefresh(t, c)
 		testkit.WantNoKey(t, c, "d", jwks.ErrKeyNotFound)
 		if n := len(env.TakeEvents(jwks.EventThrottled)); n != 1 {
-			t.Errorf("the next spell was told %d times", n)
+			t.Errorf("the next spell was reported %d times", n)
 		}
 	})
 }
@@ -265,7 +265,7 @@ func TestClient_Logging(t *testing.T) {
 			t.Errorf("%v", r)
 		}
 		if e := env.TakeEvents(); len(e) != 3 {
-			t.Errorf("told %v", e)
+			t.Errorf("events %v", e)
 		}
 		if st := c.Status(); st.Issuer != env.Issuer.URL() {
 			t.Errorf("%+v", st)

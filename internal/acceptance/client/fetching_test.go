@@ -58,7 +58,7 @@ func TestClient_DiscoveryIsRefetched(t *testing.T) {
 		c := env.NewClient()
 		testkit.WantKey(t, c, "k1")
 		env.TakeRequests("")
-		for range 9 { // the set itself is fetched anew each time
+		for range 9 { // the set itself is fetched each time
 			testkit.WantNoKey(t, c, "junk", jwks.ErrKeyNotFound)
 			time.Sleep(time.Minute + 1)
 		}

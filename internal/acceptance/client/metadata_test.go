@@ -46,7 +46,7 @@ func TestClient_MetadataKeySetURL(t *testing.T) {
 		{"both null", `{"issuer":"https://host.example","jwks_uri":null,"jwks_url":null}`, "", "jwks_uri"},
 		{"empty", `{"issuer":"https://host.example","jwks_uri":""}`, "", "jwks_uri"},
 		{"a number", `{"issuer":"https://host.example","jwks_uri":5}`, "", "jwks_uri"},
-		{"jwks_url is no text", `{"issuer":"https://host.example","jwks_url":["https://keys.example/1"]}`, "", "jwks_url"},
+		{"jwks_url is not a string", `{"issuer":"https://host.example","jwks_url":["https://keys.example/1"]}`, "", "jwks_url"},
 		{"relative", `{"issuer":"https://host.example","jwks_uri":"/jwks"}`, "", "jwks_uri"},
 		{"relative jwks_url", `{"issuer":"https://host.example","jwks_url":"jwks.json"}`, "", "jwks_url"},
 		{"without a scheme", `{"issuer":"https://host.example","jwks_uri":"//keys.example/1"}`, "", "jwks_uri"},
@@ -59,15 +59,15 @@ func TestClient_MetadataKeySetURL(t *testing.T) {
 		{"case counts", `{"issuer":"https://host.example","JWKS_URI":"https://keys.example/1"}`, "", "jwks_uri"},
 		{"no issuer", `{"jwks_uri":"https://keys.example/1"}`, "", "issuer"},
 		{"issuer is null", `{"issuer":null,"jwks_uri":"https://keys.example/1"}`, "", "issuer"},
-		{"issuer is no text", `{"issuer":1,"jwks_uri":"https://keys.example/1"}`, "", "issuer"},
+		{"issuer is not a string", `{"issuer":1,"jwks_uri":"https://keys.example/1"}`, "", "issuer"},
 		{"issuer twice", `{"issuer":"https://host.example","jwks_uri":"https://keys.example/1","issuer":"https://host.example"}`, "", "issuer"},
 		{"issuer without a scheme", `{"issuer":"host.example","jwks_uri":"https://keys.example/1"}`, "", "issuer"},
 		{"an array", `[]`, "", "object"},
 		{"null", `null`, "", "object"},
 		{"HTML", `<html>`, "", "object"},
 		{"nothing", ``, "", ""},
-		{"something behind it", `{"issuer":"https://host.example","jwks_uri":"https://keys.example/1"} {}`, "", ""},
-		{"no UTF-8", "{\"issuer\":\"https://host.example\",\"x\":\"\xff\",\"jwks_uri\":\"https://keys.example/1\"}", "", ""},
+		{"trailing data", `{"issuer":"https://host.example","jwks_uri":"https://keys.example/1"} {}`, "", ""},
+		{"invalid UTF-8", "{\"issuer\":\"https://host.example\",\"x\":\"\xff\",\"jwks_uri\":\"https://keys.example/1\"}", "", ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -229,7 +229,7 @@ func TestClient_RealDiscoveryDocuments(t *testing.T) {
 				t.Errorf("key: %v %v", key, err)
 			}
 
-			// The same document is no good for an issuer next door.
+			// The same document does not serve another issuer.
 			asked = nil
 			other, err := jwks.NewClient(append(opts, jwks.WithIssuer(said.Issuer+"/other"))...)
 			if err != nil {

@@ -29,19 +29,19 @@ func TestClient_OptionsRefused(t *testing.T) {
 		{"an empty key set URL", options{jwks.WithJWKSURL("")}, []string{"WithJWKSURL"}},
 		{"an empty discovery URL", options{jwks.WithDiscoveryURL("")}, []string{"WithDiscoveryURL"}},
 		{"an empty discovery path", options{good, jwks.WithDiscoveryPath("")}, []string{"WithDiscoveryPath"}},
-		{"an issuer without scheme", options{jwks.WithIssuer("issuer.example")}, []string{"WithIssuer"}},
-		{"an issuer without host", options{jwks.WithIssuer("https:///path")}, []string{"WithIssuer"}},
+		{"an issuer without a scheme", options{jwks.WithIssuer("issuer.example")}, []string{"WithIssuer"}},
+		{"an issuer without a host", options{jwks.WithIssuer("https:///path")}, []string{"WithIssuer"}},
 		{"an http issuer", options{jwks.WithIssuer("http://issuer.example")}, []string{"WithIssuer"}},
 		{"another scheme", options{jwks.WithIssuer("ftp://issuer.example")}, []string{"WithIssuer"}},
-		{"another scheme, however insecure", options{jwks.WithIssuer("file:///etc/passwd"), jwks.AllowInsecureHTTP()}, []string{"WithIssuer"}},
+		{"another scheme with AllowInsecureHTTP", options{jwks.WithIssuer("file:///etc/passwd"), jwks.AllowInsecureHTTP()}, []string{"WithIssuer"}},
 		{"user info", options{jwks.WithIssuer("https://user:secret@issuer.example")}, []string{"WithIssuer"}},
 		{"a fragment", options{jwks.WithIssuer(iss + "#here")}, []string{"WithIssuer"}},
-		{"a key set URL without scheme", options{jwks.WithJWKSURL("issuer.example/jwks")}, []string{"WithJWKSURL"}},
+		{"a key set URL without a scheme", options{jwks.WithJWKSURL("issuer.example/jwks")}, []string{"WithJWKSURL"}},
 		{"an http key set URL", options{jwks.WithJWKSURL("http://issuer.example/jwks")}, []string{"WithJWKSURL"}},
 		{"user info in a key set URL", options{jwks.WithJWKSURL("https://u@issuer.example/jwks")}, []string{"WithJWKSURL"}},
 		{"a fragment in a discovery URL", options{jwks.WithDiscoveryURL(iss + "/x#y")}, []string{"WithDiscoveryURL"}},
 		{"an http discovery URL", options{jwks.WithDiscoveryURL("http://issuer.example/x")}, []string{"WithDiscoveryURL"}},
-		{"no URL at all", options{jwks.WithJWKSURL("https://%zz")}, []string{"WithJWKSURL"}},
+		{"not a URL", options{jwks.WithJWKSURL("https://%zz")}, []string{"WithJWKSURL"}},
 
 		{"a nil seed", options{jwks.WithKeySet(nil)}, []string{"WithKeySet"}},
 		{"an empty seed", options{jwks.WithKeySet(&jwks.KeySet{})}, []string{"WithKeySet"}},
@@ -50,7 +50,7 @@ func TestClient_OptionsRefused(t *testing.T) {
 		{"a nil observer", options{good, jwks.WithObserver(nil)}, []string{"WithObserver"}},
 
 		{"a header without a name", options{good, jwks.WithHeader("", "x")}, []string{"WithHeader"}},
-		{"a header name that is none", options{good, jwks.WithHeader("X Y", "x")}, []string{"WithHeader"}},
+		{"an invalid header name", options{good, jwks.WithHeader("X Y", "x")}, []string{"WithHeader"}},
 		{"a header value with a line break", options{good, jwks.WithHeader("X", "a\r\nEvil: b")}, []string{"WithHeader"}},
 
 		{"a timeout of 0", options{good, jwks.WithTimeout(0)}, []string{"WithTimeout"}},
@@ -78,7 +78,7 @@ func TestClient_OptionsRefused(t *testing.T) {
 		{"a template without tenants", options{jwks.WithIssuer("https://login.example/{tenantid}/v2.0")}, []string{"WithIssuer"}},
 		{"tenants without a template", options{good, jwks.WithTenants()}, []string{"WithTenants"}},
 		{"an empty tenant", options{jwks.WithIssuer("https://login.example/{tenantid}/v2.0"), jwks.WithTenants("")}, []string{"WithTenants"}},
-		{"a tenant that is no GUID", options{jwks.WithIssuer("https://login.example/{tenantid}/v2.0"), jwks.WithTenants("common")}, []string{"WithTenants"}},
+		{"a tenant that is not a GUID", options{jwks.WithIssuer("https://login.example/{tenantid}/v2.0"), jwks.WithTenants("common")}, []string{"WithTenants"}},
 
 		{"several at once, each with its own line", options{
 			jwks.WithIssuer("http://a.example"), jwks.WithJWKSURL(""), jwks.WithTTL(0), jwks.WithRetries(-1), jwks.WithHTTPClient(nil), nil,
@@ -129,35 +129,35 @@ func TestClient_OptionsAccepted(t *testing.T) {
 	seed := testkit.ParseKeys(t, testkit.NewSigner(t, "ES256", "k1").JWK())
 	type options []jwks.ClientOption
 	for rule, opts := range map[string]options{
-		"an issuer":                         {jwks.WithIssuer(iss)},
-		"with a path and a slash":           {jwks.WithIssuer(iss + "/tenant/")},
-		"with a port":                       {jwks.WithIssuer("https://issuer.example:8443")},
-		"http on loopback":                  {jwks.WithIssuer("http://127.0.0.1:8080")},
-		"http on IPv6 loopback":             {jwks.WithIssuer("http://[::1]:8080")},
-		"http on localhost":                 {jwks.WithJWKSURL("http://localhost/jwks")},
-		"http anywhere, said so":            {jwks.AllowInsecureHTTP(), jwks.WithIssuer("http://keycloak:8080/realms/a")},
-		"said so afterwards":                {jwks.WithIssuer("http://keycloak:8080/realms/a"), jwks.AllowInsecureHTTP()},
-		"a key set URL":                     {jwks.WithJWKSURL(iss + "/jwks?kind=sig")},
-		"a discovery URL":                   {jwks.WithDiscoveryURL(iss + "/x")},
-		"all of them":                       {jwks.WithIssuer(iss), jwks.WithJWKSURL(iss + "/jwks"), jwks.WithDiscoveryURL(iss + "/x"), jwks.WithKeySet(seed)},
-		"a seed alone":                      {jwks.WithKeySet(seed)},
-		"a TTL below a minute":              {jwks.WithIssuer(iss), jwks.WithTTL(time.Millisecond)},
-		"the longest times":                 {jwks.WithIssuer(iss), jwks.WithTTL(math.MaxInt64), jwks.WithMaxStale(math.MaxInt64), jwks.WithRetention(math.MaxInt64), jwks.WithTimeout(math.MaxInt64)},
-		"zeros that mean off":               {jwks.WithIssuer(iss), jwks.WithMaxStale(0), jwks.WithRetention(0), jwks.WithRetries(0), jwks.WithKeyCacheSize(0), jwks.WithRefreshLimit(time.Second, 0)},
-		"refresh-ahead off":                 {jwks.WithIssuer(iss), jwks.WithRefreshAhead(1)},
-		"refresh-ahead at once":             {jwks.WithIssuer(iss), jwks.WithRefreshAhead(math.SmallestNonzeroFloat64)},
-		"any tenant":                        {jwks.WithIssuer("https://login.example/{tenantid}/v2.0"), jwks.WithTenants()},
-		"some tenants":                      {jwks.WithIssuer("https://login.example/{tenantid}/v2.0"), jwks.WithTenants("9188040D-6c67-4c5b-b112-36a304b66dad")},
-		"without a cache":                   {jwks.WithIssuer(iss), jwks.WithoutCache()},
-		"an option twice: the later counts": {jwks.WithIssuer("https://other.example"), jwks.WithIssuer(iss)},
-		"a client of the user's":            {jwks.WithIssuer(iss), jwks.WithHTTPClient(&http.Client{})},
+		"an issuer":                       {jwks.WithIssuer(iss)},
+		"with a path and a slash":         {jwks.WithIssuer(iss + "/tenant/")},
+		"with a port":                     {jwks.WithIssuer("https://issuer.example:8443")},
+		"http on loopback":                {jwks.WithIssuer("http://127.0.0.1:8080")},
+		"http on IPv6 loopback":           {jwks.WithIssuer("http://[::1]:8080")},
+		"http on localhost":               {jwks.WithJWKSURL("http://localhost/jwks")},
+		"http anywhere, allowed before":   {jwks.AllowInsecureHTTP(), jwks.WithIssuer("http://keycloak:8080/realms/a")},
+		"http anywhere, allowed after":    {jwks.WithIssuer("http://keycloak:8080/realms/a"), jwks.AllowInsecureHTTP()},
+		"a key set URL":                   {jwks.WithJWKSURL(iss + "/jwks?kind=sig")},
+		"a discovery URL":                 {jwks.WithDiscoveryURL(iss + "/x")},
+		"all of them":                     {jwks.WithIssuer(iss), jwks.WithJWKSURL(iss + "/jwks"), jwks.WithDiscoveryURL(iss + "/x"), jwks.WithKeySet(seed)},
+		"a seed alone":                    {jwks.WithKeySet(seed)},
+		"a TTL below a minute":            {jwks.WithIssuer(iss), jwks.WithTTL(time.Millisecond)},
+		"the longest times":               {jwks.WithIssuer(iss), jwks.WithTTL(math.MaxInt64), jwks.WithMaxStale(math.MaxInt64), jwks.WithRetention(math.MaxInt64), jwks.WithTimeout(math.MaxInt64)},
+		"zeros that turn things off":      {jwks.WithIssuer(iss), jwks.WithMaxStale(0), jwks.WithRetention(0), jwks.WithRetries(0), jwks.WithKeyCacheSize(0), jwks.WithRefreshLimit(time.Second, 0)},
+		"refresh-ahead off":               {jwks.WithIssuer(iss), jwks.WithRefreshAhead(1)},
+		"refresh-ahead at once":           {jwks.WithIssuer(iss), jwks.WithRefreshAhead(math.SmallestNonzeroFloat64)},
+		"any tenant":                      {jwks.WithIssuer("https://login.example/{tenantid}/v2.0"), jwks.WithTenants()},
+		"some tenants":                    {jwks.WithIssuer("https://login.example/{tenantid}/v2.0"), jwks.WithTenants("9188040D-6c67-4c5b-b112-36a304b66dad")},
+		"without a cache":                 {jwks.WithIssuer(iss), jwks.WithoutCache()},
+		"an option twice: the later wins": {jwks.WithIssuer("https://other.example"), jwks.WithIssuer(iss)},
+		"an HTTP client of the user's":    {jwks.WithIssuer(iss), jwks.WithHTTPClient(&http.Client{})},
 	} {
 		t.Run(rule, func(t *testing.T) {
 			c, err := jwks.NewClient(opts...)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if strings.HasSuffix(rule, "the later counts") && c.Status().Issuer != iss {
+			if strings.HasSuffix(rule, "the later wins") && c.Status().Issuer != iss {
 				t.Errorf("issuer %s", c.Status().Issuer)
 			}
 			if err := c.Close(); err != nil {

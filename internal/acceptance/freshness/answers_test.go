@@ -34,7 +34,7 @@ func TestClient_RetryAfter(t *testing.T) {
 			after(env, tt.status, tt.value)
 			testkit.WantNoKey(t, c, "k1", jwks.ErrUnavailable)
 			if n := len(env.TakeRequests("")); tt.status != 404 && n != 1 {
-				t.Errorf("%d requests: it was tried again", n)
+				t.Errorf("%d requests, want 1: it was retried", n)
 			}
 			if wait := time.Until(c.Status().NextAttempt); wait != tt.want {
 				t.Errorf("the next attempt is in %v, want %v", wait, tt.want)
@@ -71,7 +71,7 @@ func TestClient_RetryAfter(t *testing.T) {
 	})
 }
 
-// What an issuer answers when something is wrong never costs a good set.
+// No bad answer of an issuer costs a client its good set.
 func TestClient_BadAnswersKeepTheSet(t *testing.T) {
 	body := func(text string) func(*jwkstest.Issuer) *http.Response {
 		return func(*jwkstest.Issuer) *http.Response { return testkit.Response(200, text) }
@@ -138,11 +138,11 @@ func TestClient_BadAnswersKeepTheSet(t *testing.T) {
 			}
 			for _, leak := range []string{"Wartung", "c2VjcmV0", "nWGxne", "temporarily"} {
 				if strings.Contains(err.Error(), leak) {
-					t.Errorf("%v: shows the document", err)
+					t.Errorf("%v shows the document", err)
 				}
 			}
 			if set, err := c.KeySet(t.Context()); err != nil || set != first {
-				t.Errorf("the good set has gone: %v", err)
+				t.Errorf("the good set is gone: %v", err)
 			}
 			time.Sleep(testkit.DefaultTTL + 30*time.Minute)
 			wantKeyAfterRetries(t, c, "k1")

@@ -71,7 +71,7 @@ func TestClient_ColdStart(t *testing.T) {
 			t.Errorf("%+v", n)
 		}
 	})
-	testkit.Bubble(t, "the first caller's cancellation hurts nobody", func(t *testing.T) {
+	testkit.Bubble(t, "the first caller's cancellation does not affect the others", func(t *testing.T) {
 		env := testkit.NewEnv(t)
 		env.Issuer.SetJWKSFault(jwkstest.Delay(2 * time.Second))
 		c := env.NewClient()

@@ -125,7 +125,7 @@ func TestClient_RemembersMissingKeys(t *testing.T) {
 			_, err := c.SigningKeys(t.Context(), h, "")
 			testkit.WantError(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
 			if strings.Contains(err.Error(), long) {
-				t.Errorf("%v: shows all of it", err)
+				t.Errorf("%v shows all of it", err)
 			}
 		}
 		testkit.WantNoKey(t, c, long, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)

@@ -102,12 +102,12 @@ func TestClient_Outage(t *testing.T) {
 		env.Issuer.SetFault(jwkstest.Status(503))
 		time.Sleep(testkit.DefaultTTL + time.Minute)
 		testkit.WantKey(t, c, "k1")
-		time.Sleep(time.Minute) // the backoff is over, and nobody asked
+		time.Sleep(time.Minute) // the backoff is over, without a lookup
 		env.Issuer.SetFault(jwkstest.None())
 		env.Issuer.Rotate()
 		testkit.WantKey(t, c, "k2")
 	})
-	testkit.Bubble(t, "each spell of serving stale is told once", func(t *testing.T) {
+	testkit.Bubble(t, "each spell of serving stale is reported once", func(t *testing.T) {
 		env := testkit.NewEnv(t)
 		c := env.NewClient()
 		testkit.WantKey(t, c, "k1")
@@ -115,12 +115,12 @@ func TestClient_Outage(t *testing.T) {
 			env.Issuer.SetFault(jwkstest.Status(404))
 			testkit.WantKeySteadily(t, c, "k1", time.Second, testkit.DefaultTTL+10*time.Minute)
 			if n := len(env.TakeEvents(jwks.EventServedStale)); n != 1 {
-				t.Errorf("spell %d was told %d times", spell, n)
+				t.Errorf("spell %d was reported %d times", spell, n)
 			}
 			env.Issuer.SetFault(jwkstest.None())
 			testkit.WantKeySteadily(t, c, "k1", time.Second, 2*time.Minute)
 			if n := len(env.TakeEvents(jwks.EventServedStale)); n != 0 {
-				t.Errorf("after spell %d: told %d times", spell, n)
+				t.Errorf("after spell %d: reported %d times", spell, n)
 			}
 		}
 	})
@@ -163,7 +163,7 @@ func TestClient_Outage(t *testing.T) {
 			t.Errorf("%d requests in an hour", n)
 		}
 	})
-	testkit.Bubble(t, "nobody waits for the network during a backoff", func(t *testing.T) {
+	testkit.Bubble(t, "no lookup waits for the network during a backoff", func(t *testing.T) {
 		env := testkit.NewEnv(t)
 		c := env.NewClient()
 		env.Issuer.SetFault(jwkstest.Hang())
@@ -227,14 +227,14 @@ func TestClient_FirstLookupAfterSilence(t *testing.T) {
 		}
 		testkit.WantKey(t, c, "k1") // at once while the fetch goes on
 		if e := env.TakeEvents(jwks.EventServedStale, jwks.EventRefreshFailed); len(e) != 1 || e[0].Kind != jwks.EventServedStale || e[0].Err == nil {
-			t.Errorf("told %v", e)
+			t.Errorf("events %v", e)
 		}
 		testkit.WantNoKey(t, c, "k2", jwks.ErrUnavailable, jwks.ErrKeyNotFound)
 		if n := env.Issuer.Requests().JWKS; n != 2 {
 			t.Errorf("%d requests", n)
 		}
 	})
-	testkit.Bubble(t, "a 404 at the first of several places of discovery is no failure", func(t *testing.T) {
+	testkit.Bubble(t, "a 404 at the first discovery URL is not a failure", func(t *testing.T) {
 		env := testkit.NewEnv(t)
 		c := env.NewClient()
 		testkit.WantKey(t, c, "k1")
@@ -253,11 +253,11 @@ func TestClient_FirstLookupAfterSilence(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 		if e := env.TakeEvents(jwks.EventServedStale, jwks.EventRefreshFailed); len(e) != 0 {
-			t.Errorf("told %v", e)
+			t.Errorf("events %v", e)
 		}
 	})
 	// A removed key is accepted for at most a TTL and one deadline while the
-	// issuer answers, and an old failure is no excuse.
+	// issuer answers, and an old failure does not excuse it.
 	testkit.Bubble(t, "an old failure does not excuse a stale answer", func(t *testing.T) {
 		env := testkit.NewEnv(t)
 		env.Issuer.Rotate()
@@ -289,7 +289,7 @@ func TestClient_MaxStale(t *testing.T) {
 			}
 			if maxStale == 0 {
 				if e := env.TakeEvents(jwks.EventServedStale); len(e) != 0 {
-					t.Errorf("told %v", e)
+					t.Errorf("events %v", e)
 				}
 			}
 		})

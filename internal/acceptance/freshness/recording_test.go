@@ -21,10 +21,10 @@ import (
 // The recordings in testdata/rotation are made up, with moduli of our own, and
 // have the rhythm of real ones: how often keys come and go, how many there are
 // at a time, and for how long some of them are missing while the replicas of an
-// issuer disagree. To write them anew:
+// issuer disagree. To write them again:
 //
 //	go test ./internal/acceptance/freshness -run Recordings -update
-var update = flag.Bool("update", false, "write testdata/rotation anew")
+var update = flag.Bool("update", false, "write testdata/rotation again")
 
 // shipped are the recordings in testdata/rotation.
 var shipped = []rhythm{

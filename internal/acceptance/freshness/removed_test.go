@@ -139,7 +139,7 @@ func TestClient_RemovedKey(t *testing.T) {
 			testkit.WantError(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
 			testkit.WantNoKey(t, c, "k1", jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
 			if e := env.TakeEvents(jwks.EventRefreshed); len(e) != 2 || len(e[1].Removed) != 1 || e[1].Removed[0] != "k1" {
-				t.Errorf("told %v", e)
+				t.Errorf("events %v", e)
 			}
 		})
 	}
@@ -233,7 +233,7 @@ func TestClient_ReplacedKey(t *testing.T) {
 			t.Errorf("retained %v", st.Retained)
 		}
 	})
-	testkit.Bubble(t, "nobody waits for one while attempts fail", func(t *testing.T) {
+	testkit.Bubble(t, "no lookup waits for one while attempts fail", func(t *testing.T) {
 		env := testkit.NewEnv(t)
 		c := env.NewClient()
 		v, err := jwks.NewVerifier(c, jwks.WithoutAudienceCheck())
@@ -261,7 +261,7 @@ func TestClient_ReplacedKey(t *testing.T) {
 		}
 	})
 	for name, fault := range map[string]jwkstest.Fault{"while the refresh fails": jwkstest.Status(404), "while it hangs": jwkstest.Hang()} {
-		testkit.Bubble(t, "the key at hand decides "+name, func(t *testing.T) {
+		testkit.Bubble(t, "the cached key decides "+name, func(t *testing.T) {
 			env := testkit.NewEnv(t)
 			c := env.NewClient()
 			v, err := jwks.NewVerifier(c, jwks.WithoutAudienceCheck())
@@ -280,7 +280,7 @@ func TestClient_ReplacedKey(t *testing.T) {
 			}
 		})
 	}
-	testkit.Bubble(t, "a caller who has gone asks nobody", func(t *testing.T) {
+	testkit.Bubble(t, "a canceled caller sends no request", func(t *testing.T) {
 		env := testkit.NewEnv(t)
 		c := env.NewClient()
 		v, err := jwks.NewVerifier(c, jwks.WithoutAudienceCheck())
@@ -298,7 +298,7 @@ func TestClient_ReplacedKey(t *testing.T) {
 			t.Errorf("%d requests", n)
 		}
 	})
-	testkit.Bubble(t, "a caller who leaves gets the answer of the key at hand", func(t *testing.T) {
+	testkit.Bubble(t, "a caller whose deadline ends gets the verdict of the cached key", func(t *testing.T) {
 		env := testkit.NewEnv(t)
 		c := env.NewClient()
 		v, err := jwks.NewVerifier(c, jwks.WithoutAudienceCheck())

@@ -104,7 +104,7 @@ func TestClient_Retention(t *testing.T) {
 		_, err := c.SigningKeys(t.Context(), jwks.Header{Algorithm: "ES384"}, "")
 		testkit.WantError(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
 	})
-	testkit.Bubble(t, "finding it asks nobody", func(t *testing.T) {
+	testkit.Bubble(t, "finding it sends no request", func(t *testing.T) {
 		env, c := left(t, time.Hour)
 		env.TakeRequests("")
 		for range 100 {

@@ -150,7 +150,7 @@ func TestClient_WithoutCache(t *testing.T) {
 			t.Errorf("Metadata: %v, %+v", err, env.Issuer.Requests())
 		}
 	})
-	testkit.Bubble(t, "a bad signature is no lookup", func(t *testing.T) {
+	testkit.Bubble(t, "a bad signature does not fetch", func(t *testing.T) {
 		env := testkit.NewEnv(t)
 		v, err := jwks.NewVerifier(env.NewClient(jwks.WithoutCache()), jwks.WithoutAudienceCheck())
 		if err != nil {
@@ -196,7 +196,7 @@ func TestClient_WithoutCache(t *testing.T) {
 			t.Errorf("%d requests", got)
 		}
 	})
-	testkit.Bubble(t, "there are no stale answers, and the backoff holds", func(t *testing.T) {
+	testkit.Bubble(t, "no stale keys are served, and the backoff holds", func(t *testing.T) {
 		env := testkit.NewEnv(t)
 		c := env.NewClient(jwks.WithoutCache(), jwks.WithKeySet(seedFrom(t, env)))
 		testkit.WantKey(t, c, "k1")
@@ -210,7 +210,7 @@ func TestClient_WithoutCache(t *testing.T) {
 			t.Errorf("%d requests in a minute", n)
 		}
 		if e := env.TakeEvents(jwks.EventServedStale); len(e) != 0 {
-			t.Errorf("told %v", e)
+			t.Errorf("events %v", e)
 		}
 	})
 	testkit.Bubble(t, "Run has nothing to do", func(t *testing.T) {

@@ -29,7 +29,7 @@ func TestClient_ServerHeadersAndTTL(t *testing.T) {
 		{"an answer that was old already", http.Header{"Cache-Control": {"max-age=300"}, "Age": {"3600"}}, testkit.DefaultTTL, time.Minute},
 		{"no-store", http.Header{"Cache-Control": {"no-store"}}, testkit.DefaultTTL, time.Minute},
 		{"no-cache", http.Header{"Cache-Control": {"no-cache, max-age=3600"}}, testkit.DefaultTTL, time.Minute},
-		{"an odd directive costs itself only", http.Header{"Cache-Control": {`max-age=300, =, "`}}, testkit.DefaultTTL, 5 * time.Minute},
+		{"an invalid directive alone is ignored", http.Header{"Cache-Control": {`max-age=300, =, "`}}, testkit.DefaultTTL, 5 * time.Minute},
 		{"a max-age that overflows", http.Header{"Cache-Control": {"max-age=99999999999999999999"}}, testkit.DefaultTTL, testkit.DefaultTTL},
 		{"Expires", http.Header{"Date": {"Sat, 01 Jan 2000 00:00:00 GMT"}, "Expires": {"Sat, 01 Jan 2000 00:07:00 GMT"}}, testkit.DefaultTTL, 7 * time.Minute},
 		{"max-age before Expires", http.Header{"Cache-Control": {"max-age=120"}, "Expires": {"Sat, 01 Jan 2000 00:07:00 GMT"}}, testkit.DefaultTTL, 2 * time.Minute},
@@ -112,7 +112,7 @@ func TestClient_ConditionalRequests(t *testing.T) {
 			t.Errorf("a changed set: %v, %v", set, err)
 		}
 	})
-	testkit.Bubble(t, "Last-Modified serves where there is no ETag", func(t *testing.T) {
+	testkit.Bubble(t, "Last-Modified is used where there is no ETag", func(t *testing.T) {
 		env := testkit.NewEnv(t)
 		const date = "Sat, 01 Jan 2000 00:00:00 GMT"
 		env.EditResponses(func(_ *http.Request, resp *http.Response) {

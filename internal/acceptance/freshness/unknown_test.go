@@ -41,7 +41,7 @@ func TestClient_UnknownKeyFlood(t *testing.T) {
 		}
 		// A spell of throttling ends with a refresh.
 		if n := len(env.TakeEvents(jwks.EventThrottled)); n < 1 || n > 3 {
-			t.Errorf("told %d times", n)
+			t.Errorf("reported %d times", n)
 		}
 	})
 	testkit.Bubble(t, "an endpoint that takes 2 s: those out of budget never wait", func(t *testing.T) {

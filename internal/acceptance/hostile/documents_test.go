@@ -99,7 +99,7 @@ func checkHostile(t *testing.T, entry manifestEntry, document []byte) {
 			t.Error("a set came with the error")
 		}
 		if text := err.Error(); strings.ContainsAny(text, "\n\r") || len(text) > 400 {
-			t.Errorf("the error is no single short line: %q", text)
+			t.Errorf("the error is not one short line: %q", text)
 		}
 		return
 	}

@@ -274,7 +274,7 @@ func TestHostile_DocumentsOverHTTP(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer fresh.Close()
-			if reply.content { // the rest takes its time and is no different
+			if reply.content { // the others take their time and behave the same
 				_, err = testkit.NewVerifier(t, fresh).Verify(t.Context(), good.Token(testkit.Payload(nil)))
 				testkit.WantError(t, err, jwks.ErrUnavailable, jwks.ErrInvalidKeySet)
 			}

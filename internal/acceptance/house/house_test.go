@@ -1,5 +1,5 @@
 // Package house checks the layout of the repository: who may import whom, where
-// things live, and how large they may be. The limits are those of CONTRIBUTING.
+// things live, and how large they may be.
 package house
 
 import (

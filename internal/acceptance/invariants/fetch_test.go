@@ -91,7 +91,7 @@ func TestInvariant17_RemovedKeyExpiresInTime(t *testing.T) {
 			testkit.Accept(t, v, k2)
 			env.Issuer.RemoveKey("k2")
 			env.Issuer.AddKey("ES256")
-			time.Sleep(24 * time.Hour) // nobody asks
+			time.Sleep(24 * time.Hour) // without a lookup
 			testkit.Refuse(t, v, k2, jwks.ErrKeyNotFound, jwks.ErrTokenInvalid)
 		})
 	})
@@ -252,10 +252,10 @@ func TestInvariant20_FetchesAreLimited(t *testing.T) {
 		{"204", func(*http.Request) *http.Response { return testkit.Response(204, document) }, false},
 		{"206", func(*http.Request) *http.Response { return testkit.Response(206, document) }, false},
 		{"300", func(*http.Request) *http.Response { return testkit.Response(300, document) }, false},
-		{"304 that nobody asked for", func(r *http.Request) *http.Response {
+		{"an unconditional 304", func(r *http.Request) *http.Response {
 			r.Header.Del("If-None-Match")
 			return testkit.Response(304, document)
-		}, true}, // the set at hand is confirmed
+		}, true}, // it confirms the cached set
 		{"404", func(*http.Request) *http.Response { return testkit.Response(404, document) }, false},
 		{"500", func(*http.Request) *http.Response { return testkit.Response(500, document) }, false},
 		{"as much as allowed", func(*http.Request) *http.Response { return testkit.Response(200, padded(limit)) }, true},
@@ -270,7 +270,7 @@ func TestInvariant20_FetchesAreLimited(t *testing.T) {
 			resp.Body, resp.ContentLength = io.NopCloser(io.MultiReader(strings.NewReader(document), endless{})), -1
 			return resp
 		}, false},
-		{"a cut body", func(*http.Request) *http.Response {
+		{"a truncated body", func(*http.Request) *http.Response {
 			resp := testkit.Response(200, document)
 			resp.ContentLength++
 			return resp

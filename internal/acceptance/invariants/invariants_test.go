@@ -63,23 +63,23 @@ func (mode cacheMode) fixedVerifier(tb testing.TB, source jwks.KeySource, opts .
 // hostileText has texts of about n bytes that are hard work for a parser.
 func hostileText(n int) map[string]string {
 	return map[string]string{
-		"letters":    strings.Repeat("A", n),
-		"dots":       strings.Repeat(".", n),
-		"spaces":     strings.Repeat(" ", n),
-		"NULs":       strings.Repeat("\x00", n),
-		"no UTF-8":   strings.Repeat("\xff", n),
-		"brackets":   strings.Repeat("[", n),
-		"objects":    strings.Repeat(`{"a":`, n/5),
-		"escapes":    `{"keys":"` + strings.Repeat(`\u0041`, n/6) + `"}`,
-		"names":      `{"keys":[]` + testkit.ManyMembers(n) + `}`,
-		"duplicates": `{` + strings.Repeat(`"a":0,`, n/6) + `"a":0}`,
-		"entries":    `{"keys":[` + strings.Repeat("{},", n/3) + `{}]}`,
-		"elements":   `{"keys":[{"kty":"RSA","key_ops":[` + strings.Repeat(`"",`, n/3) + `""]}]}`,
-		"digits":     `{"keys":[{"kty":"RSA","n":` + strings.Repeat("9", n) + `}]}`,
-		"one key":    `{"keys":[{"kty":"RSA","e":"AQAB","n":"` + strings.Repeat("_", n) + `"}]}`,
-		"kids":       `{"keys":[` + strings.Repeat(`{"kid":"`+strings.Repeat("k", max(1, n/1000-12))+`"},`, 999) + `{}]}`,
-		"algorithms": `{"issuer":"` + testkit.Issuer + `","jwks_uri":"` + testkit.Issuer + testkit.KeySetPath + `","id_token_signing_alg_values_supported":[` + strings.Repeat(`"",`, n/3-80) + `""]}`,
-		"chains":     `{"keys":[{"kty":"EC","x5c":["` + strings.Repeat("MIIB", n/4) + `"]}]}`,
+		"letters":       strings.Repeat("A", n),
+		"dots":          strings.Repeat(".", n),
+		"spaces":        strings.Repeat(" ", n),
+		"NULs":          strings.Repeat("\x00", n),
+		"invalid UTF-8": strings.Repeat("\xff", n),
+		"brackets":      strings.Repeat("[", n),
+		"objects":       strings.Repeat(`{"a":`, n/5),
+		"escapes":       `{"keys":"` + strings.Repeat(`\u0041`, n/6) + `"}`,
+		"names":         `{"keys":[]` + testkit.ManyMembers(n) + `}`,
+		"duplicates":    `{` + strings.Repeat(`"a":0,`, n/6) + `"a":0}`,
+		"entries":       `{"keys":[` + strings.Repeat("{},", n/3) + `{}]}`,
+		"elements":      `{"keys":[{"kty":"RSA","key_ops":[` + strings.Repeat(`"",`, n/3) + `""]}]}`,
+		"digits":        `{"keys":[{"kty":"RSA","n":` + strings.Repeat("9", n) + `}]}`,
+		"one key":       `{"keys":[{"kty":"RSA","e":"AQAB","n":"` + strings.Repeat("_", n) + `"}]}`,
+		"kids":          `{"keys":[` + strings.Repeat(`{"kid":"`+strings.Repeat("k", max(1, n/1000-12))+`"},`, 999) + `{}]}`,
+		"algorithms":    `{"issuer":"` + testkit.Issuer + `","jwks_uri":"` + testkit.Issuer + testkit.KeySetPath + `","id_token_signing_alg_values_supported":[` + strings.Repeat(`"",`, n/3-80) + `""]}`,
+		"chains":        `{"keys":[{"kty":"EC","x5c":["` + strings.Repeat("MIIB", n/4) + `"]}]}`,
 	}
 }
 
@@ -108,7 +108,7 @@ func TestInvariant01_NoPanicBoundedMemory(t *testing.T) {
 				}
 			}
 		}
-		// Chance finds what nobody thought of: it may be accepted or refused,
+		// Random mutations find what no table lists: accepted or refused,
 		// and the keyfunc sees what golang-jwt makes of it.
 		r := rand.New(rand.NewPCG(1, 1))
 		valid := []string{s.Token(testkit.Payload(nil)), s.Token(testkit.Payload(map[string]any{"aud": []string{"api", "x"}}))}
@@ -277,14 +277,14 @@ func TestInvariant03_OneEncodingOfAToken(t *testing.T) {
 				}
 				for _, other := range others {
 					if got, err := v.Verify(t.Context(), other); err == nil || got != nil || !errors.Is(err, jwks.ErrTokenInvalid) {
-						t.Fatalf("%q\nis another text of\n%q: %v", other, token, err)
+						t.Fatalf("%q\nis another encoding of\n%q: %v", other, token, err)
 					}
 				}
 				testkit.Accept(t, v, token)
 			}
 		}
-		// The signature of ECDSA is no identity: who has (r, s) can write
-		// (r, n-s). It says the same and gives nobody anything.
+		// An ECDSA signature is not an identity: whoever has (r, s) can write
+		// (r, n-s), which says the same and is of no use to an attacker.
 		token := ec.Token(testkit.Payload(nil))
 		dot := strings.LastIndexByte(token, '.')
 		signature, err := base64.RawURLEncoding.DecodeString(token[dot+1:])

@@ -35,7 +35,7 @@ func TestInvariant10_KeysServeTheirIssuerOnly(t *testing.T) {
 		} {
 			s := n.NewIssuers(t, trust)
 			v := mode.verifier(t, s, jwks.WithAudience("api"))
-			var wait sync.WaitGroup // the first fetches of both fly side by side
+			var wait sync.WaitGroup // the first fetches of both run side by side
 			for range 10 {
 				for _, token := range forged {
 					wait.Go(func() {
@@ -67,7 +67,7 @@ func TestInvariant10_KeysServeTheirIssuerOnly(t *testing.T) {
 			}
 		}
 
-		// One client: its keys serve nobody else, whatever else is configured.
+		// One client: its keys serve no other issuer, whatever else is configured.
 		for name, opts := range map[string][]jwks.ClientOption{
 			"discovery":         {jwks.WithIssuer(a.URL())},
 			"a discovery URL":   {jwks.WithDiscoveryURL(a.URL() + testkit.DiscoveryPath)},

@@ -235,14 +235,14 @@ func TestInvariant09_ExactSignatureForm(t *testing.T) {
 			token := s.Token(testkit.Payload(nil))
 			testkit.Accept(t, v, token)
 			for name, change := range map[string]func(s []byte) []byte{
-				"a zero before":  func(s []byte) []byte { return append([]byte{0}, s...) },
-				"a zero behind":  func(s []byte) []byte { return append(slices.Clone(s), 0) },
-				"a byte less":    func(s []byte) []byte { return s[:len(s)-1] },
-				"padded halves":  func(s []byte) []byte { return slices.Concat([]byte{0}, s[:size], []byte{0}, s[size:]) },
-				"DER":            func(s []byte) []byte { return der(s) },
-				"half":           func(s []byte) []byte { return s[:size] },
-				"zeros":          func(s []byte) []byte { return make([]byte, len(s)) },
-				"r and s beyond": func(s []byte) []byte { return slices.Repeat([]byte{0xff}, len(s)) },
+				"a leading zero":  func(s []byte) []byte { return append([]byte{0}, s...) },
+				"a trailing zero": func(s []byte) []byte { return append(slices.Clone(s), 0) },
+				"a byte short":    func(s []byte) []byte { return s[:len(s)-1] },
+				"padded halves":   func(s []byte) []byte { return slices.Concat([]byte{0}, s[:size], []byte{0}, s[size:]) },
+				"DER":             func(s []byte) []byte { return der(s) },
+				"half":            func(s []byte) []byte { return s[:size] },
+				"zeros":           func(s []byte) []byte { return make([]byte, len(s)) },
+				"r and s beyond":  func(s []byte) []byte { return slices.Repeat([]byte{0xff}, len(s)) },
 			} {
 				if got, err := v.Verify(t.Context(), withSignature(token, change)); err == nil || got != nil || !errors.Is(err, jwt.ErrTokenSignatureInvalid) {
 					t.Errorf("%s, %s: %v", alg, name, err)

@@ -79,7 +79,7 @@ func TestInvariant16_BadKeysCostNoOthers(t *testing.T) {
 				}
 			}
 		}
-		// A set in which only another key is left is no bad document.
+		// A set that has only another key is a good document.
 		env.Issuer.Rotate()
 		env.Issuer.RemoveKey("k1")
 		if _, err := c.Refresh(t.Context()); err != nil {
@@ -167,7 +167,7 @@ func TestInvariant22_PrivateKeysAreReported(t *testing.T) {
 			es.Key.(*ecdsa.PrivateKey).D.String()[:16],
 		} {
 			if strings.Contains(told, number) {
-				t.Errorf("key material is told: %s", told)
+				t.Errorf("key material is shown: %s", told)
 			}
 		}
 		v, err := jwks.NewVerifier(c, jwks.WithoutAudienceCheck())

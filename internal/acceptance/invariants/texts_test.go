@@ -43,7 +43,7 @@ func (j *logBuffer) text() string {
 // hostileLogText is what a sender would like to have in somebody's logs.
 var hostileLogText = "Zq\r\nlevel=ERROR\x1b[31m\x00\u202e\u2028" + strings.Repeat("Zq", 1500)
 
-// checkDiscreet checks one text that tells of foreign input.
+// checkDiscreet checks one text that mentions foreign input.
 func checkDiscreet(t *testing.T, where, text string, secrets ...string) {
 	t.Helper()
 	if strings.Contains(text, strings.Repeat("Zq", 33)) {
@@ -200,7 +200,7 @@ func TestInvariant23_ErrorsAndLogsKeepSecrets(t *testing.T) {
 			checkDiscreet(t, "log", strings.TrimSuffix(line, "\n"), apiKey, "body-secret", honest[:20], honest[len(honest)-20:])
 		}
 		if strings.Count(told, "\n") < 5 || !strings.Contains(told, "refresh failed") {
-			t.Errorf("nothing to look at in the log: %s", told)
+			t.Errorf("the log has nothing to check: %s", told)
 		}
 	})
 }

@@ -75,7 +75,7 @@ func TestIssuers_AnyChecksEveryURL(t *testing.T) {
 		for name, opts := range map[string][]jwks.ClientOption{"": nil, "insecure": {jwks.AllowInsecureHTTP()}} {
 			s := n.NewIssuers(t, jwks.TrustAnyIssuer(), jwks.WithClientOptions(opts...))
 			_, err := s.SigningKeys(t.Context(), testkit.ES256K1, "https://issuer.example")
-			if name == "" && strings.HasPrefix(target, "http:") { // the document is no good, whoever wrote it
+			if name == "" && strings.HasPrefix(target, "http:") { // the document is invalid for any issuer
 				testkit.WantError(t, err, jwks.ErrInvalidMetadata)
 			} else {
 				testkit.WantError(t, err, jwks.ErrIssuerNotTrusted, jwks.ErrTokenInvalid)
@@ -117,7 +117,7 @@ func TestIssuers_AnyAdmitsAnIssuerOnce(t *testing.T) {
 		t.Errorf("%d fetches, %d issuers", issuer.Requests().JWKS, len(s.Status()))
 	}
 	testkit.WantNoError(t, s.Close())
-	testkit.WantError(t, s.Ready(t.Context()), jwks.ErrClosed) // with nobody to ask, too
+	testkit.WantError(t, s.Ready(t.Context()), jwks.ErrClosed) // even without issuers
 }
 
 // 10,000 forged issuers: 10 are asked, and one more each second.

@@ -29,7 +29,7 @@ func TestIssuers_EntraTenants(t *testing.T) {
 		{"tid is null", nil, map[string]any{"iss": testkit.TenantIssuer(testkit.Tenant1), "tid": json.RawMessage("null")}, jwt.ErrTokenInvalidIssuer},
 		{"tid is a number", nil, map[string]any{"iss": testkit.TenantIssuer(testkit.Tenant1), "tid": 5}, jwt.ErrTokenInvalidIssuer},
 		{"tid of another tenant", nil, map[string]any{"iss": testkit.TenantIssuer(testkit.Tenant1), "tid": testkit.Tenant2}, jwt.ErrTokenInvalidIssuer},
-		{"tid is no GUID", nil, map[string]any{"tid": "common"}, jwt.ErrTokenInvalidIssuer},
+		{"tid is not a GUID", nil, map[string]any{"tid": "common"}, jwt.ErrTokenInvalidIssuer},
 		{"the template for an issuer", nil, map[string]any{"iss": testkit.EntraIssuer, "tid": testkit.Tenant1}, jwt.ErrTokenInvalidIssuer},
 		{"the template for both", nil, map[string]any{"iss": testkit.EntraIssuer, "tid": "{tenantid}"}, jwt.ErrTokenInvalidIssuer},
 		{"an issuer that does not fit", nil, map[string]any{"iss": "https://login.microsoftonline.com/" + testkit.Tenant1, "tid": testkit.Tenant1}, jwt.ErrTokenInvalidIssuer},
@@ -97,7 +97,7 @@ func TestIssuers_EntraNeedsTenants(t *testing.T) {
 		"a template without tenants":       {jwks.WithIssuer(testkit.EntraIssuer)},
 		"the placeholder twice":            {jwks.WithIssuer(testkit.EntraIssuer + "/{tenantid}")},
 		"tenants without a template":       {jwks.WithIssuer(testkit.TenantIssuer(testkit.Tenant1)), jwks.WithTenants(testkit.Tenant1)},
-		"a tenant that is no GUID":         {jwks.WithIssuer(testkit.EntraIssuer), jwks.WithTenants("contoso.example")},
+		"a tenant that is not a GUID":      {jwks.WithIssuer(testkit.EntraIssuer), jwks.WithTenants("contoso.example")},
 		"an empty one":                     {jwks.WithIssuer(testkit.EntraIssuer), jwks.WithTenants("")},
 		"also where discovery is not used": {jwks.WithIssuer(testkit.EntraIssuer), jwks.WithJWKSURL("https://keys.example")},
 	} {

@@ -57,7 +57,7 @@ func TestIssuers_FuncDecides(t *testing.T) {
 			[]error{jwks.ErrUnavailable}, nil, ""},
 		{"its own deadline is not the caller's", func(context.Context, string) ([]jwks.ClientOption, error) { return nil, context.DeadlineExceeded },
 			[]error{jwks.ErrUnavailable}, []error{context.DeadlineExceeded}, "deadline"},
-		{"options that are no good", testkit.TrustAll(jwks.WithTTL(-1), jwks.WithRetries(-1)),
+		{"invalid options", testkit.TrustAll(jwks.WithTTL(-1), jwks.WithRetries(-1)),
 			[]error{jwks.ErrUnavailable}, []error{jwks.ErrConfig}, "WithRetries"},
 		{"options of another issuer", testkit.TrustAll(jwks.WithIssuer("https://evil.example")), []error{jwks.ErrUnavailable}, []error{jwks.ErrConfig}, "evil.example"},
 		{"a panic", func(context.Context, string) ([]jwks.ClientOption, error) { panic("at the disco") }, []error{jwks.ErrUnavailable}, nil, "panicked (string)"},
@@ -91,7 +91,7 @@ func TestIssuers_FuncDecides(t *testing.T) {
 	}
 }
 
-// What is no issuer never reaches the function.
+// What cannot be an issuer never reaches the function.
 func TestIssuers_FuncSeesIssuersOnly(t *testing.T) {
 	asked := 0
 	s := testkit.NewInternet().NewIssuers(t, jwks.TrustIssuers("https://listed.example"), jwks.TrustIssuerFunc(func(context.Context, string) ([]jwks.ClientOption, error) {
@@ -271,7 +271,7 @@ func TestIssuers_FuncRefusalsAreNotCached(t *testing.T) {
 	if _, err = ofA.KeySet(t.Context()); err != nil || len(s.Status()) != 2 {
 		t.Errorf("%v, %d issuers", err, len(s.Status()))
 	}
-	testkit.Accept(t, v, b.Sign(nil)) // asked for anew
+	testkit.Accept(t, v, b.Sign(nil)) // the function is asked again
 	if calls[a.URL()] != 4 || calls[b.URL()] != 2 || calls[c.URL()] != 1 || b.Requests().JWKS != 2 {
 		t.Errorf("calls %v, %d fetches of b", calls, b.Requests().JWKS)
 	}

@@ -56,7 +56,7 @@ func TestIssuers_UntrustedCostsNoRequest(t *testing.T) {
 	n.WantRequests(t, a.URL()+testkit.DiscoveryPath, a.JWKSURL())
 }
 
-// Issuers with equal kids: each verifies its own tokens and nobody else's,
+// Issuers with equal kids: each verifies its own tokens and no others,
 // side by side, while their keys change.
 func TestIssuers_KeysAreNotShared(t *testing.T) {
 	n := testkit.NewInternet()

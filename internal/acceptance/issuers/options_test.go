@@ -19,7 +19,7 @@ func TestIssuers_OptionsRefused(t *testing.T) {
 		names []string // one for each bad option
 	}{
 		{"nobody is trusted", nil, []string{"nobody is trusted"}},
-		{"options alone trust nobody", []jwks.IssuersOption{jwks.WithMaxIssuers(3), jwks.WithClientOptions(jwks.WithRetries(1))}, []string{"nobody is trusted"}},
+		{"options without an issuer", []jwks.IssuersOption{jwks.WithMaxIssuers(3), jwks.WithClientOptions(jwks.WithRetries(1))}, []string{"nobody is trusted"}},
 		{"an empty list", []jwks.IssuersOption{jwks.TrustIssuers()}, []string{"TrustIssuers: the list is empty"}},
 		{"an empty name", []jwks.IssuersOption{jwks.TrustIssuers("https://a.example", "")}, []string{"TrustIssuers"}},
 		{"an empty issuer", []jwks.IssuersOption{jwks.TrustIssuer("", jwks.WithJWKSURL("https://a.example/k"))}, []string{"TrustIssuer"}},
@@ -36,7 +36,7 @@ func TestIssuers_OptionsRefused(t *testing.T) {
 		{"a nil option for clients", []jwks.IssuersOption{trust, jwks.WithClientOptions(nil)}, []string{"nil"}},
 		{"a bad option for one client", []jwks.IssuersOption{jwks.TrustIssuer("https://a.example", jwks.WithTTL(0))}, []string{"WithTTL"}},
 		{"a bad option for all, said once", []jwks.IssuersOption{jwks.TrustIssuers("https://a.example", "https://b.example"), jwks.WithClientOptions(jwks.WithTTL(0))}, []string{"WithTTL"}},
-		{"a bad option for all, and nobody yet", []jwks.IssuersOption{jwks.TrustAnyIssuer(), jwks.WithClientOptions(jwks.WithTTL(0))}, []string{"WithTTL"}},
+		{"a bad option for all, and no issuer yet", []jwks.IssuersOption{jwks.TrustAnyIssuer(), jwks.WithClientOptions(jwks.WithTTL(0))}, []string{"WithTTL"}},
 		{"options of another issuer", []jwks.IssuersOption{jwks.TrustIssuer("https://a.example", jwks.WithIssuer("https://b.example"))}, []string{"WithIssuer"}},
 		{"a template that the issuer does not fit", []jwks.IssuersOption{jwks.TrustIssuer("https://a.example", jwks.WithIssuer(testkit.EntraIssuer), jwks.WithTenants())}, []string{"WithIssuer"}},
 		{"one issuer for all", []jwks.IssuersOption{trust, jwks.WithClientOptions(jwks.WithIssuer("https://b.example"))}, []string{"WithIssuer is for one", "the options for"}},

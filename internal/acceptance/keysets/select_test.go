@@ -93,7 +93,7 @@ func TestKeySet_TokensWithoutKeyID(t *testing.T) {
 		`{"alg":"ES256","x5t":"tb"}`:                 b,
 		`{"alg":"ES256","x5t#S256":"sb"}`:            b,
 		`{"alg":"ES256","x5t#S256":"sb","x5t":"ta"}`: b,
-		`{"alg":"ES256","kid":"","x5t":"ta"}`:        a, // an empty kid is no kid
+		`{"alg":"ES256","kid":"","x5t":"ta"}`:        a, // an empty kid counts as none
 		`{"alg":"ES256","kid":null,"x5t":"ta"}`:      a,
 	} {
 		if got := testkit.Accept(t, v, want.Sign(header, testkit.Payload(nil))); got.Key().ID() != want.KeyID {

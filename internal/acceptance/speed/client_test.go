@@ -199,7 +199,7 @@ func BenchmarkReadAgain(b *testing.B) {
 			changed = append(changed, a/read(rotated))
 		}
 	}
-	b.ReportMetric(0, "ns/op") // of a turn: of no meaning
+	b.ReportMetric(0, "ns/op") // of a turn: meaningless
 	for unit, values := range map[string][]float64{"ns-first": first, "x-faster-changed": changed, "x-faster-same": unchanged, "x-faster-304": notModified} {
 		if slices.Sort(values); len(values) > 0 {
 			b.ReportMetric(values[len(values)/2], unit)

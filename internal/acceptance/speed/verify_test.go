@@ -141,7 +141,7 @@ func BenchmarkVerifyOverBare(b *testing.B) {
 			slices.Sort(overs)
 			b.ReportMetric(ratios[len(ratios)/2], "x-bare")
 			b.ReportMetric(overs[len(overs)/2], "ns-over")
-			b.ReportMetric(0, "ns/op") // of a turn: of no meaning
+			b.ReportMetric(0, "ns/op") // of a turn: meaningless
 		})
 	}
 }
@@ -186,7 +186,7 @@ func BenchmarkVerifyTwoCores(b *testing.B) {
 			slices.Sort(theirs)
 			b.ReportMetric(ours[len(ours)/2], "x-one-core")
 			b.ReportMetric(theirs[len(theirs)/2], "x-one-core-bare")
-			b.ReportMetric(0, "ns/op") // of a turn: of no meaning
+			b.ReportMetric(0, "ns/op") // of a turn: meaningless
 		})
 	}
 }

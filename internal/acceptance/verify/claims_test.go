@@ -17,15 +17,15 @@ func TestVerify_Payload(t *testing.T) {
 	s := testkit.NewSigner(t, "EdDSA", "k1")
 	v := testkit.NewVerifier(t, testkit.KeySetOf(t, s))
 	for name, payload := range map[string]string{
-		"whitespace":             " \t\r\n" + testkit.Payload(nil) + "\n",
-		"an escaped name":        strings.Replace(testkit.Payload(nil), `"exp"`, `"\u0065xp"`, 1),
-		"an escaped value":       strings.Replace(testkit.Payload(nil), `"api"`, `"\u0061pi"`, 1),
-		"names in other cases":   testkit.PayloadPlus(`,"EXP":1,"Exp":"x","ISS":"x","Aud":1,"NBF":9999999999,"IAT":null`),
-		"duplicates deep inside": testkit.PayloadPlus(`,"x":{"a":1,"a":2}`),
-		"an odd tid":             testkit.PayloadPlus(`,"tid":1`),
-		"odd claims of others":   testkit.PayloadPlus(`,"azp":1,"client_id":[],"scope":{},"scp":1,"jku":"https://evil.example"`),
-		"64 levels":              testkit.PayloadPlus(`,"x":` + strings.Repeat("[", 63) + strings.Repeat("]", 63)),
-		"40 claims":              testkit.PayloadPlus(testkit.ManyMembers(200)),
+		"whitespace":                             " \t\r\n" + testkit.Payload(nil) + "\n",
+		"an escaped name":                        strings.Replace(testkit.Payload(nil), `"exp"`, `"\u0065xp"`, 1),
+		"an escaped value":                       strings.Replace(testkit.Payload(nil), `"api"`, `"\u0061pi"`, 1),
+		"names in other cases":                   testkit.PayloadPlus(`,"EXP":1,"Exp":"x","ISS":"x","Aud":1,"NBF":9999999999,"IAT":null`),
+		"duplicates deep inside":                 testkit.PayloadPlus(`,"x":{"a":1,"a":2}`),
+		"a tid of the wrong type":                testkit.PayloadPlus(`,"tid":1`),
+		"claims that are not ours, of odd types": testkit.PayloadPlus(`,"azp":1,"client_id":[],"scope":{},"scp":1,"jku":"https://evil.example"`),
+		"64 levels":                              testkit.PayloadPlus(`,"x":` + strings.Repeat("[", 63) + strings.Repeat("]", 63)),
+		"40 claims":                              testkit.PayloadPlus(testkit.ManyMembers(200)),
 	} {
 		t.Run("accepted/"+name, func(t *testing.T) { testkit.Accept(t, v, s.Token(payload)) })
 	}
@@ -36,11 +36,11 @@ func TestVerify_Payload(t *testing.T) {
 		"a string":                   `"{}"`,
 		"an array":                   "[" + testkit.Payload(nil) + "]",
 		"not JSON":                   "hello",
-		"cut off":                    strings.TrimSuffix(testkit.Payload(nil), "}"),
-		"something behind it":        testkit.Payload(nil) + "{}",
-		"a NUL behind it":            testkit.Payload(nil) + "\x00",
+		"truncated":                  strings.TrimSuffix(testkit.Payload(nil), "}"),
+		"trailing data":              testkit.Payload(nil) + "{}",
+		"a trailing NUL":             testkit.Payload(nil) + "\x00",
 		"a byte order mark":          "\uFEFF" + testkit.Payload(nil),
-		"no UTF-8":                   testkit.PayloadPlus(",\"x\":\"\xc3\x28\""),
+		"invalid UTF-8":              testkit.PayloadPlus(",\"x\":\"\xc3\x28\""),
 		"UTF-16":                     "{\x00}\x00",
 		"65 levels":                  testkit.PayloadPlus(`,"x":` + strings.Repeat("[", 64) + strings.Repeat("]", 64)),
 		"exp twice":                  testkit.PayloadPlus(`,"exp":9999999999`),
@@ -76,12 +76,12 @@ func TestVerify_ClaimTypes(t *testing.T) {
 	s := testkit.NewSigner(t, "EdDSA", "k1")
 	v := testkit.NewVerifier(t, testkit.KeySetOf(t, s))
 	for name, claims := range map[string]map[string]string{
-		"aud, an array":         {"aud": `["other","api"]`},
-		"aud, a long array":     {"aud": `["` + strings.Repeat(`x","`, 500) + `api"]`},
-		"sub, empty":            {"sub": `""`},
-		"sub, null":             {"sub": `null`},
-		"jti, null":             {"jti": `null`},
-		"times of no use to us": {"auth_time": `"yesterday"`, "updated_at": `-1`},
+		"an aud array":            {"aud": `["other","api"]`},
+		"a long aud array":        {"aud": `["` + strings.Repeat(`x","`, 500) + `api"]`},
+		"an empty sub":            {"sub": `""`},
+		"a null sub":              {"sub": `null`},
+		"a null jti":              {"jti": `null`},
+		"times that are not ours": {"auth_time": `"yesterday"`, "updated_at": `-1`},
 	} {
 		t.Run("accepted/"+name, func(t *testing.T) { testkit.Accept(t, v, s.Token(testkit.PayloadJSON(claims))) })
 	}
@@ -120,7 +120,7 @@ func TestVerify_NullClaims(t *testing.T) {
 	for _, name := range []string{"exp", "nbf", "iat"} {
 		err := testkit.Refuse(t, v, with(name), jwt.ErrTokenInvalidClaims, jwt.ErrTokenMalformed)
 		if strings.Contains(err.Error(), "missing") {
-			t.Errorf("a null %s was taken for a missing one: %v", name, err)
+			t.Errorf("a null %s counts as missing: %v", name, err)
 		}
 	}
 }
@@ -164,7 +164,7 @@ func TestVerify_TimeForms(t *testing.T) {
 		for name, get := range read {
 			got := get(testkit.Accept(t, v, s.Token(testkit.PayloadJSON(map[string]string{name: text}))))
 			if !got.Equal(want) || got.Location() != time.UTC {
-				t.Errorf("%s %.40s is read as %v, want %v", name, text, got, want)
+				t.Errorf("%s %.40s is %v, want %v", name, text, got, want)
 			}
 		}
 	}
@@ -184,8 +184,8 @@ func TestVerify_TimeForms(t *testing.T) {
 	}
 }
 
-// TestVerify_SignatureBeforeClaims: what is wrong with claims is not told to who
-// cannot sign.
+// TestVerify_SignatureBeforeClaims: whoever cannot sign does not learn what is
+// wrong with the claims.
 func TestVerify_SignatureBeforeClaims(t *testing.T) {
 	s, attacker := testkit.NewSigner(t, "EdDSA", "k1"), testkit.NewSigner(t, "EdDSA", "k1")
 	v := testkit.NewVerifier(t, testkit.KeySetOf(t, s))
@@ -193,7 +193,7 @@ func TestVerify_SignatureBeforeClaims(t *testing.T) {
 		err := testkit.Refuse(t, v, attacker.Token(payload), jwt.ErrTokenSignatureInvalid)
 		for _, claim := range []string{"exp", "aud", "claims", "malformed", "JSON"} {
 			if strings.Contains(err.Error(), claim) {
-				t.Errorf("%s: the error speaks of %s: %v", payload, claim, err)
+				t.Errorf("%s: the error mentions %s: %v", payload, claim, err)
 			}
 		}
 	}

@@ -67,10 +67,10 @@ func TestVerify_ErrorClasses(t *testing.T) {
 		{"audience", nil, with(map[string]any{"aud": "other"}), jwks.ErrTokenInvalid, []error{jwt.ErrTokenInvalidAudience}},
 		{"issuer", nil, with(map[string]any{"iss": "https://evil.example"}), jwks.ErrTokenInvalid, []error{jwt.ErrTokenInvalidIssuer}},
 		{"no issuer", nil, with(map[string]any{"iss": nil}), jwks.ErrTokenInvalid, []error{jwt.ErrTokenRequiredClaimMissing}},
-		{"claims of no use", nil, with(map[string]any{"sub": 1}), jwks.ErrTokenInvalid, []error{jwt.ErrTokenInvalidClaims}},
+		{"claims of the wrong type", nil, with(map[string]any{"sub": 1}), jwks.ErrTokenInvalid, []error{jwt.ErrTokenInvalidClaims}},
 
 		{"the issuer fails", nil, broken(func(s *scene) { s.issuer.SetFault(jwkstest.Status(500)) }), jwks.ErrUnavailable, nil},
-		{"nobody listens", nil, broken(func(s *scene) { s.issuer.Close() }), jwks.ErrUnavailable, nil},
+		{"nothing listens", nil, broken(func(s *scene) { s.issuer.Close() }), jwks.ErrUnavailable, nil},
 		{"no metadata", nil, broken(func(s *scene) { s.issuer.SetFault(jwkstest.Body([]byte("<html>"))) }), jwks.ErrUnavailable, []error{jwks.ErrInvalidMetadata}},
 		{"metadata of another issuer", nil, broken(func(s *scene) {
 			s.issuer.SetFault(jwkstest.Body([]byte(`{"issuer":"https://evil.example","jwks_uri":"` + s.issuer.JWKSURL() + `"}`)))

@@ -12,7 +12,7 @@ import (
 
 // TestVerify_GapsOfGolangJWT shows, for each thing that this package does
 // itself, a token that golang-jwt accepts and a verifier refuses. A row that
-// golang-jwt no longer accepts tells that the code for it may go.
+// golang-jwt no longer accepts says that our code for it may go.
 func TestVerify_GapsOfGolangJWT(t *testing.T) {
 	ec, rs, ps := testkit.NewSigner(t, "ES256", "k1"), testkit.NewSigner(t, "RS256", "k1"), testkit.NewSigner(t, "PS256", "k1")
 	payload := testkit.Payload(nil)
@@ -31,9 +31,9 @@ func TestVerify_GapsOfGolangJWT(t *testing.T) {
 	}{
 		{name: "crit", token: ec.Sign(`{"alg":"ES256","kid":"k1","crit":["exp"]}`, payload), want: jwks.ErrUnsupportedCritical},
 		{name: "b64", token: ec.Sign(`{"alg":"ES256","kid":"k1","b64":false}`, payload), want: jwks.ErrUnsupportedCritical},
-		{name: "a line break behind, strict decoding", token: valid + "\r\n", opts: strict, want: jwt.ErrTokenMalformed},
+		{name: "a trailing line break, strict decoding", token: valid + "\r\n", opts: strict, want: jwt.ErrTokenMalformed},
 		{name: "a line break inside, strict decoding", token: valid[:len(valid)-7] + "\n" + valid[len(valid)-7:], opts: strict, want: jwt.ErrTokenMalformed},
-		{name: "stray bits, unless strict", token: valid[:len(valid)-1] + nextInAlphabet(valid[len(valid)-1]), want: jwt.ErrTokenMalformed},
+		{name: "unused bits set, unless strict", token: valid[:len(valid)-1] + nextInAlphabet(valid[len(valid)-1]), want: jwt.ErrTokenMalformed},
 		{name: "alg twice", token: ec.Sign(`{"alg":"none","alg":"ES256","kid":"k1"}`, payload), opts: strict, want: jwt.ErrTokenMalformed},
 		{name: "exp twice", token: ec.Token(`{"exp":1,` + payload[1:]), opts: strict, want: jwt.ErrTokenMalformed},
 		{name: "exp in another case", token: ec.Token(strings.Replace(payload, `"exp":`, `"exp":1,"EXP":`, 1)), claims: func() jwt.Claims { return new(jwt.RegisteredClaims) }, opts: strict, want: jwt.ErrTokenExpired},
@@ -41,7 +41,7 @@ func TestVerify_GapsOfGolangJWT(t *testing.T) {
 		{name: "a string for exp", token: ec.Token(testkit.Payload(map[string]any{"exp": "9999999999"})), claims: func() jwt.Claims { return new(jwt.RegisteredClaims) }, opts: strict, want: jwt.ErrTokenInvalidClaims},
 		{name: "nbf 1e300", token: ec.Token(testkit.Payload(map[string]any{"nbf": testkit.JSONNumber("1e300")})), opts: strict, want: jwt.ErrTokenInvalidClaims},
 		{name: "iat 1e300", token: ec.Token(testkit.Payload(map[string]any{"iat": testkit.JSONNumber("1e300")})), opts: strict, want: jwt.ErrTokenInvalidClaims},
-		{name: "no UTF-8", token: ec.Token(strings.Replace(payload, "user", "us\xffer", 1)), opts: strict, want: jwt.ErrTokenMalformed},
+		{name: "invalid UTF-8", token: ec.Token(strings.Replace(payload, "user", "us\xffer", 1)), opts: strict, want: jwt.ErrTokenMalformed},
 		{name: "WithIssuer of an empty setting", token: ec.Token(testkit.Payload(map[string]any{"iss": "https://evil.example"})), opts: append(strict, jwt.WithIssuer("")), want: jwt.ErrTokenInvalidIssuer},
 		{name: "WithAudience of an empty setting", token: ec.Token(testkit.Payload(map[string]any{"aud": "other"})), opts: append(strict, jwt.WithAudience()), want: jwt.ErrTokenInvalidAudience},
 		{name: "a P-256 key for ES384", token: testkit.SignES384WithP256(ec, payload), opts: strict, want: jwks.ErrAlgorithmNotAllowed},

@@ -167,7 +167,7 @@ func TestKeyfunc_WithoutRawText(t *testing.T) {
 		{"none", jwt.SigningMethodNone, nil, jwt.MapClaims{"iss": issuer.URL()}, jwks.ErrAlgorithmNotAllowed},
 	}
 	for _, test := range tests {
-		header := map[string]any{"kid": "k1", "alg": "none, and nobody asks"}
+		header := map[string]any{"kid": "k1", "alg": "none, and unused"}
 		maps.Copy(header, test.header)
 		key, err := c.Keyfunc(&jwt.Token{Method: test.method, Header: header, Claims: test.claims})
 		if test.fails == nil {

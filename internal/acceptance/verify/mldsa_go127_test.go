@@ -142,7 +142,7 @@ func TestMLDSA_ExamplesOfRFC9964(t *testing.T) {
 			if !strings.HasPrefix(text, example.signature) {
 				t.Fatalf("signature %s…, want %s…", text[:len(example.signature)], example.signature)
 			}
-			// The payload is no claims set: what is left to complain about
+			// The payload is not a claims set, which is the only complaint left
 			// once the signature is verified.
 			_, err = mldsaVerifier(t, set).Verify(t.Context(), signed+"."+text)
 			if !errors.Is(err, jwt.ErrTokenMalformed) || errors.Is(err, jwt.ErrTokenSignatureInvalid) {

@@ -13,7 +13,7 @@ import (
 )
 
 // TestMLDSA_SkippedBeforeGo127: without crypto/mldsa a set may hold AKP keys
-// (RFC 9964), which serve nobody and cost the others nothing.
+// (RFC 9964), which are not used and do not affect the other keys.
 func TestMLDSA_SkippedBeforeGo127(t *testing.T) {
 	good := testkit.NewSigner(t, "ES256", "good")
 	pub := base64.RawURLEncoding.EncodeToString(make([]byte, 1312))

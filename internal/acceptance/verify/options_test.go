@@ -54,7 +54,7 @@ func TestVerify_OptionsRefused(t *testing.T) {
 		{`WithRequiredClaims("")`, set, verifierOptions{aud, iss, jwks.WithRequiredClaims("sub", "")}, "WithRequiredClaims"},
 		{"WithTokenTypes()", set, verifierOptions{aud, iss, jwks.WithTokenTypes()}, "WithTokenTypes"},
 		{`WithTokenTypes("")`, set, verifierOptions{aud, iss, jwks.WithTokenTypes("")}, "WithTokenTypes"},
-		{"WithTokenTypes of no type", set, verifierOptions{aud, iss, jwks.WithTokenTypes("application/")}, "WithTokenTypes"},
+		{"WithTokenTypes of an empty type", set, verifierOptions{aud, iss, jwks.WithTokenTypes("application/")}, "WithTokenTypes"},
 		{"WithMaxTokenAge(0)", set, verifierOptions{aud, iss, jwks.WithMaxTokenAge(0)}, "WithMaxTokenAge"},
 		{"WithMaxTokenAge(-1)", set, verifierOptions{aud, iss, jwks.WithMaxTokenAge(-time.Hour)}, "WithMaxTokenAge"},
 		{"WithAuthorizedParties()", set, verifierOptions{aud, iss, jwks.WithAuthorizedParties()}, "WithAuthorizedParties"},

@@ -54,7 +54,7 @@ func TestVerify_Times(t *testing.T) {
 		{"WithoutExpiry: exp required by name", verifierOptions{jwks.WithoutExpiry(), jwks.WithRequiredClaims("exp")}, map[string]any{"exp": nil}, jwt.ErrTokenRequiredClaimMissing, nil},
 
 		{"WithoutTimeChecks: all wrong", verifierOptions{jwks.WithoutTimeChecks()}, map[string]any{"exp": 1, "nbf": 4e9, "iat": 4e9}, nil, nil},
-		{"WithoutTimeChecks: none there", verifierOptions{jwks.WithoutTimeChecks()}, map[string]any{"exp": nil, "iat": nil}, nil, nil},
+		{"WithoutTimeChecks: all absent", verifierOptions{jwks.WithoutTimeChecks()}, map[string]any{"exp": nil, "iat": nil}, nil, nil},
 		{"WithoutTimeChecks: of the wrong form", verifierOptions{jwks.WithoutTimeChecks()}, map[string]any{"exp": "1"}, jwt.ErrTokenInvalidClaims, nil},
 		{"WithoutTimeChecks: no age either", verifierOptions{jwks.WithoutTimeChecks(), jwks.WithMaxTokenAge(time.Minute)}, map[string]any{"iat": nil}, nil, nil},
 		{"WithoutTimeChecks: the rest holds", verifierOptions{jwks.WithoutTimeChecks()}, map[string]any{"aud": "other"}, jwt.ErrTokenInvalidAudience, nil},
@@ -305,7 +305,7 @@ func TestVerify_Checks(t *testing.T) {
 		want []error // nil: accepted
 		not  error
 	}{
-		{"nobody objects", verifierOptions{check(nil), check(nil)}, nil, nil},
+		{"no check objects", verifierOptions{check(nil), check(nil)}, nil, nil},
 		{"one objects", verifierOptions{check(nil), check(mine)}, []error{jwks.ErrTokenInvalid, mine}, jwks.ErrUnavailable},
 		{"both object", verifierOptions{check(mine), check(other)}, []error{jwks.ErrTokenInvalid, mine, other}, jwks.ErrUnavailable},
 		{"with a class", verifierOptions{check(jwks.ErrTokenInvalid)}, []error{jwks.ErrTokenInvalid}, jwks.ErrUnavailable},

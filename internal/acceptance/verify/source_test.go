@@ -25,7 +25,7 @@ func (e embedding) SigningKeys(ctx context.Context, h jwks.Header, issuer string
 }
 
 func TestSource_EmbeddedClient(t *testing.T) {
-	testkit.Bubble(t, "its refusal is the last word", func(t *testing.T) {
+	testkit.Bubble(t, "its refusal is final", func(t *testing.T) {
 		env := testkit.NewEnv(t)
 		c := env.NewClient()
 		testkit.WantKey(t, c, "k1")
@@ -42,7 +42,7 @@ func TestSource_EmbeddedClient(t *testing.T) {
 			t.Errorf("%d requests", n)
 		}
 	})
-	testkit.Bubble(t, "it is told the issuer", func(t *testing.T) {
+	testkit.Bubble(t, "it gets the issuer", func(t *testing.T) {
 		env := testkit.NewEnv(t)
 		c := env.NewClient()
 		var told string
@@ -54,16 +54,16 @@ func TestSource_EmbeddedClient(t *testing.T) {
 		testkit.WantNoError(t, err)
 		testkit.Accept(t, v, env.Issuer.Sign(nil))
 		if told != env.Issuer.URL() {
-			t.Errorf("told %q", told)
+			t.Errorf("got issuer %q", told)
 		}
 	})
-	t.Run("what is wrong with a payload is told after the signature", func(t *testing.T) {
+	t.Run("what is wrong with a payload is said after the signature has passed", func(t *testing.T) {
 		s, attacker := testkit.NewSigner(t, "ES256", "k1"), testkit.NewSigner(t, "ES256", "k1")
 		set := testkit.KeySetOf(t, s)
 		asked := 0
 		v := testkit.NewBareVerifier(t, testkit.SourceFunc(func(ctx context.Context, h jwks.Header, issuer string) ([]*jwks.Key, error) {
 			if asked++; issuer != "" {
-				t.Errorf("told %q", issuer)
+				t.Errorf("got issuer %q", issuer)
 			}
 			return set.SigningKeys(ctx, h, issuer)
 		}), jwks.WithoutIssuerCheck(), jwks.WithoutAudienceCheck())

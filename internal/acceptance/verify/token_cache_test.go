@@ -50,10 +50,10 @@ func TestTokenCache_Hits(t *testing.T) {
 	text := s.Token(testkit.Payload(nil))
 	first := testkit.AcceptOnce(t, v, text)
 	if testkit.AcceptOnce(t, v, text) != first || testkit.AcceptOnce(t, v, "Bearer "+strings.Clone(text)) != first {
-		t.Error("the token that came again was verified anew")
+		t.Error("the same token was verified again")
 	}
 	if source.calls != 3 || source.asked != testkit.Issuer {
-		t.Errorf("the source was asked %d times, last for %q", source.calls, source.asked)
+		t.Errorf("the source was called %d times, last with %q", source.calls, source.asked)
 	}
 	if testkit.Accept(t, v, s.Token(testkit.Payload(nil))) == first { // an ES256 signature differs each time
 		t.Error("another token of the same claims was taken for it")
@@ -114,7 +114,7 @@ func TestTokenCache_EndsWithTheKey(t *testing.T) {
 
 	source.change(testkit.ParseKeys(t, s.JWKWithAlg("ES256")), nil)
 	refreshed := testkit.Accept(t, v, text)
-	source.change(testkit.ParseKeys(t, s.JWKWithAlg("ES256")), nil) // the same key, read anew
+	source.change(testkit.ParseKeys(t, s.JWKWithAlg("ES256")), nil) // the same key, parsed again
 	again := testkit.Accept(t, v, text)
 	if key, _ := source.set.Key("k1"); again.Key() != key || again.Key() == refreshed.Key() || again.Subject() != "user" || again.Raw() != text {
 		t.Errorf("the token does not have the key of the current set: %+v", again)
@@ -161,7 +161,7 @@ func TestTokenCache_KeysBesideAnError(t *testing.T) {
 	}
 }
 
-// TestTokenCache_KeyWithAnotherAlg: the set at hand may be older
+// TestTokenCache_KeyWithAnotherAlg: the cached set may be older
 // than the issuer's, as for any token.
 func TestTokenCache_KeyWithAnotherAlg(t *testing.T) {
 	testkit.Bubble(t, "there and back", func(t *testing.T) {
@@ -314,4 +314,15 @@ func TestTokenCache_Parallel(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestTokenCache_BuildTag: the tag jwks_tokencache gives every verifier a cache,
+// so that make test-cached does run all tests with one.
+func TestTokenCache_BuildTag(t *testing.T) {
+	s := testkit.NewSigner(t, "EdDSA", "k1")
+	v := testkit.NewVerifier(t, testkit.KeySetOf(t, s))
+	token := s.Token(testkit.Payload(nil))
+	if hit := testkit.AcceptOnce(t, v, token) == testkit.AcceptOnce(t, v, token); hit != cachedByDefault {
+		t.Errorf("the second time was a hit: %t, want %t", hit, cachedByDefault)
+	}
 }

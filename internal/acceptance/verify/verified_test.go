@@ -51,7 +51,7 @@ func TestToken_WithoutClaims(t *testing.T) {
 	got := testkit.Accept(t, v, s.Sign(`{"alg":"EdDSA"}`, `{}`))
 	if got.Issuer() != "" || got.Subject() != "" || got.ID() != "" || got.Audience() != nil || got.Scopes() != nil ||
 		!got.ExpiresAt().IsZero() || !got.NotBefore().IsZero() || !got.IssuedAt().IsZero() || got.Header() != (jwks.Header{Algorithm: "EdDSA"}) {
-		t.Errorf("something came from nothing: %+v", got)
+		t.Errorf("claims out of nothing: %+v", got)
 	}
 	if !got.HasScopes() || got.HasScopes("") {
 		t.Error("HasScopes of a token without scopes")
@@ -186,7 +186,7 @@ func TestToken_Claims(t *testing.T) {
 	}
 }
 
-// undecidedClaims asks somebody else, who is away.
+// undecidedClaims asks a service that is unavailable.
 type undecidedClaims struct{}
 
 func (*undecidedClaims) UnmarshalJSON([]byte) error {
@@ -210,7 +210,7 @@ func TestToken_OnlyVerifyMakesOne(t *testing.T) {
 		}
 	}
 	if _, ok := any(new(jwks.Token)).(json.Unmarshaler); ok {
-		t.Error("JSON makes one")
+		t.Error("JSON can make a token")
 	}
 }
 

@@ -93,7 +93,7 @@ func TestSource_Arguments(t *testing.T) {
 
 	testkit.AcceptOnce(t, v, s.Sign(`{"typ":"JWT","alg":"ES256","x5t":"one","x5t#S256":"two","kid":"k1","jku":"https://evil.example"}`, testkit.Payload(nil)))
 	if want := (jwks.Header{Algorithm: "ES256", KeyID: "k1", Type: "JWT", X5t: "one", X5tS256: "two"}); header != want || issuer != testkit.Issuer || calls != 1 {
-		t.Errorf("asked %d times, last for %+v of %q", calls, header, issuer)
+		t.Errorf("called %d times, last with %+v of %q", calls, header, issuer)
 	}
 	for name, iss := range map[string]any{"no iss": nil, "a null iss": testkit.JSONNull} {
 		testkit.Accept(t, v, s.Token(testkit.Payload(map[string]any{"iss": iss})))
@@ -137,7 +137,7 @@ func TestSource_Answers(t *testing.T) {
 		{"no keys", nil, nil, []error{jwks.ErrKeyNotFound, jwks.ErrTokenInvalid}},
 		{"an empty list", []*jwks.Key{}, nil, []error{jwks.ErrKeyNotFound, jwks.ErrTokenInvalid}},
 		{"nil keys", []*jwks.Key{nil, nil}, nil, []error{jwks.ErrKeyNotFound, jwks.ErrTokenInvalid}},
-		{"a key that nobody read", []*jwks.Key{new(jwks.Key)}, nil, []error{jwks.ErrKeyNotFound, jwks.ErrTokenInvalid}},
+		{"the zero key", []*jwks.Key{new(jwks.Key)}, nil, []error{jwks.ErrKeyNotFound, jwks.ErrTokenInvalid}},
 		{"a plain error", nil, plain, []error{plain, jwks.ErrUnavailable}},
 		{"a plain error beside keys", []*jwks.Key{key(s)}, plain, []error{plain, jwks.ErrUnavailable}},
 		{"that the caller gave up", nil, context.Canceled, []error{context.Canceled, jwks.ErrUnavailable}},
@@ -157,7 +157,7 @@ func TestSource_Answers(t *testing.T) {
 	}
 }
 
-// A caller who gave up is told so by who does I/O; a key at hand still decides.
+// A canceled context stops I/O only: a key that is there still decides.
 func TestVerify_CanceledContext(t *testing.T) {
 	s := testkit.NewSigner(t, "ES256", "k1")
 	ctx, cancel := context.WithCancel(context.Background())
