@@ -100,63 +100,85 @@ func skipScalar(s string, i int) (int, problem) {
 // skipContainer skips the array or object that begins at i. What is open is
 // kept in one bit a level, so depth costs neither stack nor memory.
 func skipContainer(s string, i, depth int) (int, problem) {
-	var objects uint64 // the lowest bit is the innermost open container
 	var p problem
-	outside := depth
+	open := containers{outside: depth, depth: depth}
 	for {
 		// A value begins here.
 		i = skipSpace(s, i)
-		if i < len(s) && (s[i] == '{' || s[i] == '[') {
-			if depth == MaxDepth {
-				return i, tooDeep
+		empty := false
+		switch {
+		case i < len(s) && (s[i] == '{' || s[i] == '['):
+			if i, empty, p = open.enter(s, i); p != fine {
+				return i, p
 			}
-			depth++
-			objects <<= 1
-			closing := byte(']')
-			if s[i] == '{' {
-				objects |= 1
-				closing = '}'
-			}
-			i = skipSpace(s, i+1)
-			if i == len(s) {
-				return i, unexpectedEnd
-			}
-			if s[i] != closing {
-				if closing == '}' {
-					if i, p = skipName(s, i); p != fine {
-						return i, p
-					}
-				}
+			if !empty {
 				continue
 			}
-		} else if i, p = skipScalar(s, i); p != fine {
-			return i, p
+		default:
+			if i, p = skipScalar(s, i); p != fine {
+				return i, p
+			}
 		}
 		// A value has ended, or an empty container is about to.
-		for {
-			i = skipSpace(s, i)
-			if i == len(s) {
-				return i, unexpectedEnd
-			}
-			object := objects&1 == 1
-			if s[i] == ',' {
-				i++
-				if object {
-					if i, p = skipName(s, skipSpace(s, i)); p != fine {
-						return i, p
-					}
-				}
-				break
-			}
-			if object && s[i] != '}' || !object && s[i] != ']' {
-				return i, unexpectedCharacter
-			}
-			i++
-			objects >>= 1
-			depth--
-			if depth == outside {
-				return i, fine
-			}
+		if i, p = open.leave(s, i); p != fine || open.depth == open.outside {
+			return i, p
+		}
+	}
+}
+
+// containers are the arrays and objects that are open at one place.
+type containers struct {
+	outside, depth int
+	objects        uint64 // a bit each, 1 for an object; the lowest is the innermost
+}
+
+// enter opens the container that begins at i. It stops at its first value, or
+// at its end if it is empty.
+func (c *containers) enter(s string, i int) (next int, empty bool, p problem) {
+	if c.depth == MaxDepth {
+		return i, false, tooDeep
+	}
+	c.depth++
+	c.objects <<= 1
+	closing := byte(']')
+	if s[i] == '{' {
+		c.objects |= 1
+		closing = '}'
+	}
+	i = skipSpace(s, i+1)
+	switch {
+	case i == len(s):
+		return i, false, unexpectedEnd
+	case s[i] == closing:
+		return i, true, fine
+	case closing == '}':
+		i, p = skipName(s, i)
+	}
+	return i, false, p
+}
+
+// leave closes the containers that end at i. It stops where the next value
+// begins, or behind the last one.
+func (c *containers) leave(s string, i int) (int, problem) {
+	for {
+		i = skipSpace(s, i)
+		if i == len(s) {
+			return i, unexpectedEnd
+		}
+		object := c.objects&1 == 1
+		switch {
+		case s[i] == ',' && object:
+			return skipName(s, skipSpace(s, i+1))
+		case s[i] == ',':
+			return i + 1, fine
+		case object && s[i] != '}', !object && s[i] != ']':
+			return i, unexpectedCharacter
+		}
+		i++
+		c.objects >>= 1
+		c.depth--
+		if c.depth == c.outside {
+			return i, fine
 		}
 	}
 }
