@@ -11,19 +11,31 @@ import (
 
 // report writes RESULTS.md.
 func report(r *results, libs []library, m machine, when time.Time, took time.Duration) string {
-	var b strings.Builder
-	say := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	say("# Results\n")
-	say("Measured on %s in %s on %s.", when.Format("2006-01-02"), took.Round(time.Second), m)
+	var p page
+	p.method(r, libs, m, when, took)
+	p.speed(r)
+	p.limits(r)
+	return strings.TrimRight(p.String(), "\n") + "\n"
+}
+
+// page is a text that grows line by line.
+type page struct{ strings.Builder }
+
+func (p *page) say(format string, args ...any) { fmt.Fprintf(p, format+"\n", args...) }
+
+// method says how and with what was measured.
+func (p *page) method(r *results, libs []library, m machine, when time.Time, took time.Duration) {
+	p.say("# Results\n")
+	p.say("Measured on %s in %s on %s.", when.Format("2006-01-02"), took.Round(time.Second), m)
 	if m.load != "" {
-		say("Load average of the machine before: %s. Above about 0.5 others computed too, and the spread of the ratios shows it.", m.load)
+		p.say("Load average of the machine before: %s. Above about 0.5 others computed too, and the spread of the ratios shows it.", m.load)
 	}
-	say("This file is written by the program that measures; again, from the root of the repository:\n")
-	say("    make bench-peers\n")
-	say("![Time over the bare signature check](results.svg)\n")
-	say("%s", versionTable(libs))
-	say("## Method\n")
-	say(`- One process. The issuer is an HTTP server on 127.0.0.1; each library has its own client and is set up as its
+	p.say("This file is written by the program that measures; again, from the root of the repository:\n")
+	p.say("    make bench-peers\n")
+	p.say("![Time over the bare signature check](results.svg)\n")
+	p.say("%s", versionTable(libs))
+	p.say("## Method\n")
+	p.say(`- One process. The issuer is an HTTP server on 127.0.0.1; each library has its own client and is set up as its
   documentation says: signature, algorithm, issuer, audience, exp and nbf are checked. Nothing is fetched while
   verifying is timed.
 - %d rounds. In each, every library runs once, in turn, for about %s; each round begins with another one. Figures are
@@ -38,55 +50,61 @@ func report(r *results, libs []library, m machine, when time.Time, took time.Dur
   wrong audience, not valid yet, no exp, flipped signature.
 `, r.contest.rounds, r.contest.span, bare, r.workers, markdown.Number(r.tokenSize))
 	if len(r.faults) == 0 {
-		say("Every verifier refused every bad token.\n")
+		p.say("Every verifier refused every bad token.\n")
 	} else {
-		say("**Bad tokens accepted:**\n")
+		p.say("**Bad tokens accepted:**\n")
 		slices.Sort(r.faults)
 		for _, fault := range r.faults {
-			say("- %s", fault)
+			p.say("- %s", fault)
 		}
-		say("")
+		p.say("")
 	}
+}
 
-	say("## Warm verify\n")
+// speed has the tables of times.
+func (p *page) speed(r *results) {
+	p.say("## Warm verify\n")
 	for i := range r.verify {
-		say("%s", verifyTable(&r.verify[i], r.workers))
+		p.say("%s", verifyTable(&r.verify[i], r.workers))
 	}
-	say("## The same token again\n")
-	say(`No peer remembers tokens; ours does with WithTokenCache, off by default. A remembered token is still judged by the
+	p.say("## The same token again\n")
+	p.say(`No peer remembers tokens; ours does with WithTokenCache, off by default. A remembered token is still judged by the
 clock and by the key set at hand.
 `)
-	say("%s", plainTable(&r.again, r.workers))
-	say("## One key of many\n")
-	say("Finding a key by its kid, in sets of RSA keys. go-oidc has no such call.\n")
-	say("%s", sizeTable(r.lookup))
-	say("Verifying a token, the same sets.\n")
-	say("%s", sizeTable(r.atSize))
-	say("## Reading a key set\n")
-	say("%s RSA keys of 2048 bits, all different. go-oidc's reader is not exported: its steps are repeated here.\n", markdown.Number(r.setSize))
-	say("%s", plainTable(&r.parse, 1))
-	say("Refreshing our client with such a set, over HTTP on loopback. A refresh reuses keys whose entries did not change.\n")
-	say("%s", rereadTable(&r.reread))
-	say("## A kid that nobody knows\n")
-	say(`Refusing forged tokens, 1,000 different kids in turn, after 1,000 others. Requests are those to the issuer during
+	p.say("%s", plainTable(&r.again, r.workers))
+	p.say("## One key of many\n")
+	p.say("Finding a key by its kid, in sets of RSA keys. go-oidc has no such call.\n")
+	p.say("%s", sizeTable(r.lookup))
+	p.say("Verifying a token, the same sets.\n")
+	p.say("%s", sizeTable(r.atSize))
+	p.say("## Reading a key set\n")
+	p.say("%s RSA keys of 2048 bits, all different. go-oidc's reader is not exported: its steps are repeated here.\n", markdown.Number(r.setSize))
+	p.say("%s", plainTable(&r.parse, 1))
+	p.say("Refreshing our client with such a set, over HTTP on loopback. A refresh reuses keys whose entries did not change.\n")
+	p.say("%s", rereadTable(&r.reread))
+}
+
+// limits says what junk costs, where others are better, and what is not known.
+func (p *page) limits(r *results) {
+	p.say("## A kid that nobody knows\n")
+	p.say(`Refusing forged tokens, 1,000 different kids in turn, after 1,000 others. Requests are those to the issuer during
 the first 1,000. Ours has asked as often as its budget allows (5, then one in 30 s); keyfunc once, then once in 5
 minutes; go-jwt-middleware and jwx never ask, so that they learn of a new key by their timers only; go-oidc asks nearly
 each time.
 `)
-	say("%s", unknownTable(r))
-	say("## Where a peer is better\n")
-	say("%s", defeats(r))
-	say(`Beyond speed: jwx also decrypts (JWE), signs, and speaks every JOSE serialisation; go-oidc also does the login flow
+	p.say("%s", unknownTable(r))
+	p.say("## Where a peer is better\n")
+	p.say("%s", defeats(r))
+	p.say(`Beyond speed: jwx also decrypts (JWE), signs, and speaks every JOSE serialisation; go-oidc also does the login flow
 (UserInfo, at_hash, nonce); keyfunc also takes symmetric keys and other stores. This library only verifies.
 `)
-	say("## Not measured\n")
-	say(`- Other algorithms (PS*, ES384, ES512, RSA above 2048 bits), other token sizes, other CPUs, 32-bit machines.
+	p.say("## Not measured\n")
+	p.say(`- Other algorithms (PS*, ES384, ES512, RSA above 2048 bits), other token sizes, other CPUs, 32-bit machines.
 - Memory held, start-up, and behaviour under outages, rotations and floods; FLEET.md has what refreshing costs an issuer.
 - Real networks: all HTTP is loopback.
 - Tokens that differ in every header: one issuer writes one header for each of its keys, and that is what was measured.
 - What neighbours on the same host do: absolute times move by 10 %% and more between runs; ratios much less.
 `)
-	return strings.TrimRight(b.String(), "\n") + "\n"
 }
 
 func versionTable(libs []library) string {

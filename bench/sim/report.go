@@ -10,13 +10,28 @@ import (
 
 // report writes FLEET.md.
 func report(f *figures) string {
-	var b strings.Builder
-	say := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	n := markdown.Number(f.replicas)
-	largest := f.steady[len(f.steady)-1]
+	var p page
+	p.opening()
+	p.stride(f)
+	p.maxAge(f)
+	p.rotation(f)
+	p.outage(f)
+	p.forged(f)
+	p.cached(f)
+	p.closing(f)
+	p.leftOut()
+	return strings.TrimRight(p.String(), "\n") + "\n"
+}
 
-	say("# What a fleet costs its issuer\n")
-	say(`Every replica of a service refreshes its key set by itself. This page says what that adds up to at the issuer. It is
+// page is a text that grows line by line.
+type page struct{ strings.Builder }
+
+func (p *page) say(format string, args ...any) { fmt.Fprintf(p, format+"\n", args...) }
+
+// opening says what the page is and how it was made.
+func (p *page) opening() {
+	p.say("# What a fleet costs its issuer\n")
+	p.say(`Every replica of a service refreshes its key set by itself. This page says what that adds up to at the issuer. It is
 written by a simulation; the same program always writes the same figures:
 
     go run ./sim -out FLEET.md -svg fleet.svg   # in bench/
@@ -32,14 +47,18 @@ the library: it shows what the jitter is for.
 
 ![Requests per second at the issuer](fleet.svg)
 `)
+}
 
-	say("## Start and stride\n")
+// stride shows what a common start leads to.
+func (p *page) stride(f *figures) {
+	n := markdown.Number(f.replicas)
+	p.say("## Start and stride\n")
 	var rows [][]string
 	for _, r := range f.steady {
 		rows = append(rows, []string{markdown.Number(r.replicas), markdown.Number(r.start), markdown.Number(r.startMinute), rate(r.mean), markdown.Number(r.peak), markdown.Number(r.inStep)})
 	}
-	say("%s", markdown.Table(0, []string{"replicas", "peak/s, all start within 1 s", "within 1 min", "mean/s afterwards", "peak/s afterwards", "the same without jitter"}, rows))
-	say(`A set lives 15 minutes and is refreshed at 72 to 88 %% of that, at random. A common start therefore returns as a wave of
+	p.say("%s", markdown.Table(0, []string{"replicas", "peak/s, all start within 1 s", "within 1 min", "mean/s afterwards", "peak/s afterwards", "the same without jitter"}, rows))
+	p.say(`A set lives 15 minutes and is refreshed at 72 to 88 %% of that, at random. A common start therefore returns as a wave of
 2.4 minutes, then of a longer one, and so on; without jitter it would return every 12 minutes as it was. %s replicas
 that started within a second:
 `, n)
@@ -47,11 +66,15 @@ that started within a second:
 	for _, r := range f.decay {
 		rows = append(rows, []string{span(r.from) + " to " + span(r.to), rate(r.mean), markdown.Number(r.peak), markdown.Number(r.inStep)})
 	}
-	say("%s", markdown.Table(1, []string{"since the start", "mean/s", "peak/s", "without jitter"}, rows))
+	p.say("%s", markdown.Table(1, []string{"since the start", "mean/s", "peak/s", "without jitter"}, rows))
+}
 
-	say("## What the issuer's max-age does\n")
-	say("It can shorten the TTL, to a minute at least, and never lengthens it. %s replicas in their stride:\n", n)
-	rows = nil
+// maxAge shows what the server's max-age does.
+func (p *page) maxAge(f *figures) {
+	n := markdown.Number(f.replicas)
+	p.say("## What the issuer's max-age does\n")
+	p.say("It can shorten the TTL, to a minute at least, and never lengthens it. %s replicas in their stride:\n", n)
+	var rows [][]string
 	for _, r := range f.lifetime {
 		name := "none"
 		if r.maxAge > 0 {
@@ -59,14 +82,17 @@ that started within a second:
 		}
 		rows = append(rows, []string{name, rate(r.discovery), rate(r.plain)})
 	}
-	say("%s", markdown.Table(0, []string{"max-age", "requests/s", "with WithJWKSURL"}, rows))
+	p.say("%s", markdown.Table(0, []string{"max-age", "requests/s", "with WithJWKSURL"}, rows))
+}
 
-	say("## Rotation\n")
-	say(`A token under a key that the set lacks makes its replica fetch the key set at once (that document only), within a budget
+// rotation shows what a new key costs.
+func (p *page) rotation(f *figures) {
+	p.say("## Rotation\n")
+	p.say(`A token under a key that the set lacks makes its replica fetch the key set at once (that document only), within a budget
 that a rotation alone does not spend. So a key may sign the moment it is published. What that costs depends on how long
 before it was published; each replica gets ten tokens a second here, and clients renew theirs within ten minutes:
 `)
-	rows = nil
+	var rows [][]string
 	for _, r := range f.rotation {
 		last := "-"
 		if r.last > 0 {
@@ -74,59 +100,76 @@ before it was published; each replica gets ten tokens a second here, and clients
 		}
 		rows = append(rows, []string{markdown.Number(r.replicas), span(r.ahead), markdown.Number(r.asked), markdown.Number(r.peak), last, markdown.Number(r.late)})
 	}
-	say("%s", markdown.Table(0, []string{"replicas", "published before it signs", "requests that it causes", "peak/s around it", "last of them after", "tokens refused"}, rows))
+	p.say("%s", markdown.Table(0, []string{"replicas", "published before it signs", "requests that it causes", "peak/s around it", "last of them after", "tokens refused"}, rows))
+}
 
-	say("## Outage and recovery\n")
-	say(`The issuer answers 503 for half an hour; %s replicas started together an hour before. They go on answering from the
+// outage shows what the issuer sees when it comes back.
+func (p *page) outage(f *figures) {
+	n := markdown.Number(f.replicas)
+	p.say("## Outage and recovery\n")
+	p.say(`The issuer answers 503 for half an hour; %s replicas started together an hour before. They go on answering from the
 stale set, for an hour past the TTL. A refresh makes up to three attempts (WithRetries), then pauses for up to a minute.
 `, n)
-	say("%s", outageTable(f.outage))
-	say("The same, but after the outage the issuer serves %s requests a second, four times what the fleet needs in its stride, and answers 503 to the others:\n", markdown.Number(f.capacity))
-	say("%s", outageTable(f.limited))
-	say("And a fleet that starts within a second while that issuer is down, for 20 minutes. Until a replica has keys it answers that they are unavailable:\n")
-	say("%s", coldTable(f.cold))
+	p.say("%s", outageTable(f.outage))
+	p.say("The same, but after the outage the issuer serves %s requests a second, four times what the fleet needs in its stride, and answers 503 to the others:\n", markdown.Number(f.capacity))
+	p.say("%s", outageTable(f.limited))
+	p.say("And a fleet that starts within a second while that issuer is down, for 20 minutes. Until a replica has keys it answers that they are unavailable:\n")
+	p.say("%s", coldTable(f.cold))
+}
 
-	say("## Forged tokens\n")
-	p := standard()
-	say(`A kid that no set ever had, or a bad signature, makes a replica ask again, but no more than WithRefreshLimit allows: %d
+// forged shows what forged tokens cost.
+func (p *page) forged(f *figures) {
+	p.say("## Forged tokens\n")
+	defaults := standard()
+	p.say(`A kid that no set ever had, or a bad signature, makes a replica ask again, but no more than WithRefreshLimit allows: %d
 times at once, then once in %s. Somebody who sends such tokens to every replica causes at most as many requests as the
 table says, and as many again who knows kids that left the set within two days, which have a budget of their own:
-`, p.limitBurst, span(p.limitEvery))
-	rows = nil
+`, defaults.limitBurst, span(defaults.limitEvery))
+	var rows [][]string
 	for _, r := range f.steady {
-		wide := p
+		wide := defaults
 		wide.limitEvery, wide.limitBurst = 5*time.Minute, 2
 		rows = append(rows, []string{markdown.Number(r.replicas),
-			markdown.Number(flood(p, r.replicas, 0)), rate(float64(r.replicas) / p.limitEvery.Seconds()),
+			markdown.Number(flood(defaults, r.replicas, 0)), rate(float64(r.replicas) / defaults.limitEvery.Seconds()),
 			markdown.Number(flood(wide, r.replicas, 0)), rate(float64(r.replicas) / wide.limitEvery.Seconds())})
 	}
-	say("%s", markdown.Table(0, []string{"replicas", "requests at once", "requests/s after", "WithRefreshLimit(5 min, 2): at once", "requests/s after"}, rows))
+	p.say("%s", markdown.Table(0, []string{"replicas", "requests at once", "requests/s after", "WithRefreshLimit(5 min, 2): at once", "requests/s after"}, rows))
+}
 
-	say("## A cache in front\n")
-	say(`A shared cache that keeps both documents for max-age and sends Age. %s replicas:
+// cached shows what a cache on the way changes.
+func (p *page) cached(f *figures) {
+	n := markdown.Number(f.replicas)
+	p.say("## A cache in front\n")
+	p.say(`A shared cache that keeps both documents for max-age and sends Age. %s replicas:
 `, n)
-	rows = nil
+	var rows [][]string
 	for _, r := range f.cache {
 		rows = append(rows, []string{r.name, rate(r.seen), markdown.Number(r.origin), markdown.Number(r.originRotation)})
 	}
-	say("%s", markdown.Table(1, []string{"cache", "requests/s from the replicas", "requests an hour at the issuer", "peak/s at the issuer when a key rotates"}, rows))
-	say(`The replicas ask more often, because an answer of a certain age lives that much shorter, but they ask the cache. A refresh
+	p.say("%s", markdown.Table(1, []string{"cache", "requests/s from the replicas", "requests an hour at the issuer", "peak/s at the issuer when a key rotates"}, rows))
+	p.say(`The replicas ask more often, because an answer of a certain age lives that much shorter, but they ask the cache. A refresh
 for an unknown key says Cache-Control: no-cache, so a cache that obeys asks the issuer each time, and one that does not
 hands out the old set until its copy is too old.
 `)
+}
 
-	say("## Advice\n")
-	say("%s", advice(f, largest))
+// closing says what to do.
+func (p *page) closing(f *figures) {
+	largest := f.steady[len(f.steady)-1]
+	p.say("## Advice\n")
+	p.say("%s", advice(f, largest))
+}
 
-	say("## What the model leaves out\n")
-	say(`- Time that the issuer takes: every answer comes after %s, or is a 503. Issuers that hang cost fewer requests: an attempt
+// leftOut says what the model does not know.
+func (p *page) leftOut() {
+	p.say("## What the model leaves out\n")
+	p.say(`- Time that the issuer takes: every answer comes after %s, or is a 503. Issuers that hang cost fewer requests: an attempt
   then takes 5 s, and a fetch 15 s.
 - Connections: every refresh opens one, unless WithHTTPClient keeps them.
 - Bytes: with an ETag nearly every answer for a key set is an empty 304.
 - Replicas that come and go, clocks that jump, and traffic so thin that a replica's first lookup after a silence has to
   wait.
 `, latency)
-	return strings.TrimRight(b.String(), "\n") + "\n"
 }
 
 func outageTable(list []outageRow) string {
