@@ -28,6 +28,24 @@ func unpad(s string) string {
 // octets is how many octets unpadded base64 text stands for.
 func octets(s string) int { return base64.RawURLEncoding.DecodedLen(len(s)) }
 
+// trimZeros takes leading zero octets from unpadded base64 text of a number,
+// three at a time (four letters A), so that at most two are left and what is
+// too large need not be decoded.
+func trimZeros(s string) string {
+	for strings.HasPrefix(s, "AAAA") {
+		s = s[4:]
+	}
+	return s
+}
+
+// significant takes the leading zero octets from a number.
+func significant(b []byte) []byte {
+	for len(b) > 0 && b[0] == 0 {
+		b = b[1:]
+	}
+	return b
+}
+
 // decode reads unpadded base64 text in either alphabet, but not in both at
 // once, into dst, which must have room for octets(s). RFC 7518 section 2 wants
 // the URL alphabet; Battle.net and the first keys of Azure AD have the other.
@@ -36,11 +54,6 @@ func decode(dst []byte, s string) (int, error) {
 	if strings.IndexByte(s, '+') >= 0 || strings.IndexByte(s, '/') >= 0 {
 		alphabet = stdAlphabet
 	}
-	return decodeIn(alphabet, dst, s)
-}
-
-// decodeIn is decode in a given alphabet.
-func decodeIn(alphabet *base64.Encoding, dst []byte, s string) (int, error) {
 	// encoding/base64 skips line breaks, in its strict mode too.
 	if strings.IndexByte(s, '\n') >= 0 || strings.IndexByte(s, '\r') >= 0 {
 		return 0, errBase64

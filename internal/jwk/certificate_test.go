@@ -101,11 +101,11 @@ func TestThumbprintsAndURLCostNoKey(t *testing.T) {
 				continue
 			}
 			want, _ := v.(string)
-			if name == "x5u" {
+			if name == "x5u" || len(want) > 128 {
 				want = ""
 			}
 			if got := k.X5t + k.X5tS256; got != want {
-				t.Errorf("%s %v is kept as %q", name, v, got)
+				t.Errorf("%s %.200v is kept as %.200q", name, v, got)
 			}
 		}
 	}

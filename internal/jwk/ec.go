@@ -51,19 +51,31 @@ func (e *entry) readEC(k *Key) error {
 	return nil
 }
 
-// coordinate decodes a member that has to fill dst: RFC 7518 section 6.2.1.2
-// wants the full length, with its leading zeros and nothing before them.
+// coordinate decodes a number into all of dst. RFC 7518 section 6.2.1.2 wants
+// the full length, with its leading zeros and nothing before them; libraries
+// that hold coordinates as integers write fewer octets (Go's big.Int) or one
+// more (Java's BigInteger). That the point is on the curve is checked later.
 func coordinate(dst []byte, name string, v strictjson.Value) error {
 	s, err := text(name, v)
 	if err != nil {
 		return err
 	}
-	s = unpad(s)
-	if n := octets(s); n != len(dst) {
+	if s == "" {
+		return fmt.Errorf("%s is empty", name)
+	}
+	s = trimZeros(unpad(s))
+	var buf [66 + 2]byte // for the widest curve: see trimZeros
+	if n := octets(s); n > len(buf) {
 		return fmt.Errorf("%s of %d octets, want %d", name, n, len(dst))
 	}
-	if _, err := decode(dst, s); err != nil {
+	n, err := decode(buf[:], s)
+	if err != nil {
 		return fmt.Errorf("%s is %w", name, err)
 	}
+	number := significant(buf[:n])
+	if len(number) > len(dst) {
+		return fmt.Errorf("%s of %d octets, want %d", name, len(number), len(dst))
+	}
+	copy(dst[len(dst)-len(number):], number)
 	return nil
 }

@@ -1,6 +1,7 @@
 package jwk
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"encoding/base64"
@@ -42,12 +43,18 @@ func TestECPointOnEachCurve(t *testing.T) {
 				{"the other way round", members{"x": good["y"], "y": good["x"]}, "point is not on " + name},
 				{"a coordinate that is the field's size", members{"x": b64(p)}, "point is not on " + name},
 				{"0, 0", members{"x": zero, "y": zero}, "point is not on " + name},
-				{"a byte short", members{"x": reencode(t, good["x"], func(b []byte) []byte { return b[1:] })}, shortOrLong("x", len(p)-1, len(p))},
-				{"a zero too many", members{"y": reencode(t, good["y"], func(b []byte) []byte { return append([]byte{0}, b...) })}, shortOrLong("y", len(p)+1, len(p))},
-				{"empty", members{"x": ""}, shortOrLong("x", 0, len(p))},
+				{"the last byte lost", members{"x": reencode(t, good["x"], func(b []byte) []byte { return b[:len(b)-1] })}, "point is not on " + name},
+				{"a zero too many", members{"y": reencode(t, good["y"], func(b []byte) []byte { return append([]byte{0}, b...) })}, ""},
+				{"a thousand zeros too many", members{"y": reencode(t, good["y"], func(b []byte) []byte { return append(make([]byte, 1000), b...) })}, ""},
+				{"zeros and padding", members{"x": stdPadded(t, reencode(t, good["x"], func(b []byte) []byte { return append([]byte{0, 0}, b...) }))}, ""},
+				{"a byte too many", members{"y": reencode(t, good["y"], func(b []byte) []byte { return append([]byte{1}, b...) })}, shortOrLong("y", len(p)+1, len(p))},
+				{"three bytes too many", members{"y": reencode(t, good["y"], func(b []byte) []byte { return append([]byte{1, 0, 0}, b...) })}, shortOrLong("y", len(p)+3, len(p))},
+				{"a thousand bytes too many", members{"y": reencode(t, good["y"], func(b []byte) []byte { return append(bytes.Repeat([]byte{1}, 1000), b...) })}, shortOrLong("y", len(p)+1000, len(p))},
+				{"zero in one octet", members{"x": "AA", "y": "AA"}, "point is not on " + name},
+				{"empty", members{"x": ""}, "x is empty"},
 				{"no y", members{"y": nil}, "y is missing"},
 				{"no x", members{"x": nil}, "x is missing"},
-				{"null", members{"x": null}, "x is not a string"},
+				{"null", members{"x": null}, "x is missing"},
 				{"a number", members{"y": 1}, "y is not a string"},
 				{"not base64", members{"x": "?" + good["x"].(string)[1:]}, "x is not well-formed base64"},
 			} {
@@ -70,7 +77,7 @@ func TestECCurve(t *testing.T) {
 		why string
 	}{
 		{nil, "crv is missing"},
-		{null, "crv is not a string"},
+		{null, "crv is missing"},
 		{256, "crv is not a string"},
 		{"", `crv "" is not supported for kty EC`},
 		{"p-256", `crv "p-256" is not supported for kty EC`},
@@ -78,8 +85,8 @@ func TestECCurve(t *testing.T) {
 		{"P-224", `crv "P-224" is not supported for kty EC`},
 		{"secp256k1", `crv "secp256k1" is not supported for kty EC`},
 		{"Ed25519", `crv "Ed25519" is not supported for kty EC`},
-		{"P-384", "x of 32 octets, want 48"},
-		{"P-521", "x of 32 octets, want 66"},
+		{"P-384", "point is not on P-384"},
+		{"P-521", "point is not on P-521"},
 	} {
 		_, _, err := parse(t, ecJWK(t, elliptic.P256()).with(members{"crv": test.crv}))
 		wantReason(t, err, test.why)

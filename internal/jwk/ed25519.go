@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/seed-22400188/jwks/internal/show"
+	"github.com/seed-22400188/jwks/internal/strictjson"
 )
 
 // readOKP reads an Ed25519 key (RFC 8037 section 2). The other curves of that
@@ -28,13 +29,29 @@ func (e *entry) readOKP(k *Key) error {
 	// RFC 9864 section 2.2: the two are one algorithm for this key.
 	k.Algorithms = []string{"EdDSA", "Ed25519"}
 	pub := make(ed25519.PublicKey, ed25519.PublicKeySize)
-	if err := coordinate(pub, "x", e.x); err != nil {
+	if err := exactly(pub, "x", e.x); err != nil {
 		return err
 	}
 	if err := checkEd25519(pub); err != nil {
 		return err
 	}
 	k.Public = pub
+	return nil
+}
+
+// exactly decodes a string of octets that has to fill dst.
+func exactly(dst []byte, name string, v strictjson.Value) error {
+	s, err := text(name, v)
+	if err != nil {
+		return err
+	}
+	s = unpad(s)
+	if n := octets(s); n != len(dst) {
+		return fmt.Errorf("%s of %d octets, want %d", name, n, len(dst))
+	}
+	if _, err := decode(dst, s); err != nil {
+		return fmt.Errorf("%s is %w", name, err)
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package jwk
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -54,6 +55,11 @@ func value(t testing.TB, text string) strictjson.Value {
 // parse reads a JWK given as its text or its members.
 func parse(t testing.TB, jwk any) (*Key, string, error) {
 	t.Helper()
+	return parseWith(t, Reader{}, jwk)
+}
+
+func parseWith(t testing.TB, r Reader, jwk any) (*Key, string, error) {
+	t.Helper()
 	text, ok := jwk.(string)
 	if !ok {
 		b, err := json.Marshal(jwk)
@@ -62,7 +68,7 @@ func parse(t testing.TB, jwk any) (*Key, string, error) {
 		}
 		text = string(b)
 	}
-	k, kid, err := Parse(value(t, text))
+	k, kid, err := r.Parse(value(t, text))
 	if (k == nil) != (err != nil) {
 		t.Fatalf("key %v with error %v", k, err)
 	}
@@ -123,6 +129,30 @@ func ecJWK(t testing.TB, curve elliptic.Curve) members {
 		t.Fatal(err)
 	}
 	return members{"kty": "EC", "kid": "e", "crv": curve.Params().Name, "x": b64(point[1 : 1+size]), "y": b64(point[1+size:])}
+}
+
+// shortCoordinates is a good key one of whose coordinates is shorter than the
+// field, and both coordinates without leading zeros.
+func shortCoordinates(t testing.TB, curve elliptic.Curve) (jwk members, x, y []byte) {
+	t.Helper()
+	size := (curve.Params().BitSize + 7) / 8
+	for d := byte(1); ; d++ {
+		scalar := append(make([]byte, size-2), 1, d)
+		private, err := ecdsa.ParseRawPrivateKey(curve, scalar)
+		if err != nil {
+			t.Fatal(err)
+		}
+		point, err := private.PublicKey.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, y := point[1:1+size], point[1+size:]
+		if x[0] != 0 && y[0] != 0 && d < 255 {
+			continue
+		}
+		jwk := members{"kty": "EC", "kid": "e", "crv": curve.Params().Name, "x": b64(x), "y": b64(y)}
+		return jwk, bytes.TrimLeft(x, "\x00"), bytes.TrimLeft(y, "\x00")
+	}
 }
 
 // edJWK is a good Ed25519 key.

@@ -4,31 +4,39 @@
 // It is strict where a token could profit: names and values are compared
 // exactly, nothing may stand twice, and each rule on key material is checked
 // here before the standard library makes the key. It is tolerant where real
-// issuers need it and nothing is lost: in how the base64 of key material is
-// written, and in everything about certificates.
+// issuers need it and nothing is lost: in members that are there but hold
+// nothing, in how key material is written, and in everything about
+// certificates.
+//
+// Absent is a member that is not there or is null; also "" for kid, use, alg,
+// issuer and private members, and [] for key_ops and oth. Serializers of .NET
+// and Java write members that nobody set.
 package jwk
 
 import (
 	"crypto"
+	"crypto/sha1" // #nosec G505 -- "x5t" is SHA-1; it selects keys and proves nothing
+	"crypto/sha256"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/seed-22400188/jwks/internal/show"
 	"github.com/seed-22400188/jwks/internal/strictjson"
 )
 
-// maxKeyID is the longest "kid" accepted, in bytes. It becomes the key of an
-// index and a part of messages, and no issuer comes near.
-const maxKeyID = 256
+// Limits in bytes of what a key keeps of its entry.
+const (
+	maxKeyID  = 256  // it becomes the key of an index and a part of messages, and no issuer comes near
+	maxIssuer = 2048 // the most that an "iss" may have to be looked at
+)
 
 // Key is one checked public key and what its entry says about it. It shares no
 // memory with the document it was read from.
 type Key struct {
-	ID    string // "kid"; "" when absent or empty
+	ID    string // "kid"; "" when absent
 	Type  string // "kty": RSA, EC, OKP or AKP
 	Curve string // "crv" of EC and OKP, else ""
-	Use   string // "use": "sig", or "" when absent
+	Use   string // "use": one of [Reader.Uses], or "" when absent
 	Alg   string // "alg" as declared, or "" when absent
 
 	// Algorithms are the JWS algorithms that the key may verify, by their
@@ -40,17 +48,37 @@ type Key struct {
 	// Go 1.27 and later, an *mldsa.PublicKey.
 	Public crypto.PublicKey
 
-	X5t     string   // "x5t" as published, "" unless a string
-	X5tS256 string   // "x5t#S256" as published, "" unless a string
+	X5t     string   // "x5t" as published, "" unless a string of at most 128 bytes
+	X5tS256 string   // "x5t#S256" as published, the same
 	Issuer  string   // "issuer" (Entra names the issuer of each key), "" when absent
 	KeyOps  []string // "key_ops", nil when absent
+
+	// SHA1 and SHA256 are the octets of the certificate thumbprints "x5t" and
+	// "x5t#S256" (RFC 7517 sections 4.8 and 4.9), in whichever of the forms of
+	// [SHA1Thumbprint] they were published, else computed from the "x5c" leaf.
+	// They select keys; nothing is trusted because of them.
+	SHA1      [sha1.Size]byte
+	SHA256    [sha256.Size]byte
+	HasSHA1   bool
+	HasSHA256 bool
 }
+
+// Reader says how entries are read. The zero value is the default.
+type Reader struct {
+	// Uses are the values of "use" (RFC 7517 section 4.2) that mean signing.
+	// Empty: "sig". SPIFFE bundles say "jwt-svid". Keys hold these strings.
+	Uses []string
+}
+
+// Parse is [Reader.Parse] of the zero Reader.
+func Parse(v strictjson.Value) (*Key, string, error) { return Reader{}.Parse(v) }
 
 // Parse reads the JWK that v is. The key is nil exactly when there is an error,
 // whose text is one line without prefix and holds no key material. The string
 // is the "kid", whenever that is a string, also when the entry is refused and
-// whatever its length, so that a report can name the entry.
-func Parse(v strictjson.Value) (*Key, string, error) {
+// whatever its length, so that a report can name the entry. Time and memory
+// are linear in the size of v.
+func (r Reader) Parse(v strictjson.Value) (*Key, string, error) {
 	var e entry
 	broken := e.read(v)
 	kid, odd := e.keyID()
@@ -62,7 +90,7 @@ func Parse(v strictjson.Value) (*Key, string, error) {
 		}
 	}
 	k := &Key{ID: kid}
-	if err := e.parse(k); err != nil {
+	if err := e.parse(k, r); err != nil {
 		return nil, kid, err
 	}
 	return k, kid, nil
@@ -108,6 +136,9 @@ func (e *entry) read(v strictjson.Value) error {
 
 func (e *entry) collect(m *strictjson.Members) {
 	for m.Next() {
+		if m.Value().Kind() == strictjson.Null {
+			continue
+		}
 		switch name := m.Name(); name {
 		case "kid":
 			e.kid = m.Value()
@@ -140,11 +171,34 @@ func (e *entry) collect(m *strictjson.Members) {
 		case "issuer":
 			e.issuer = m.Value()
 		case "d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv":
-			// RFC 7518 sections 6.2.2, 6.3.2 and 6.4, RFC 9964. Present is
-			// enough: for every type, and whatever the value.
-			e.secret = name
+			// RFC 7518 sections 6.2.2, 6.3.2 and 6.4, RFC 9964. For every
+			// type, and whatever the value, as long as it can hold a secret:
+			// a false alarm about a leak costs people a night.
+			if !isEmpty(m.Value()) {
+				e.secret = name
+			}
 		}
 	}
+}
+
+// isEmpty tells "" and [].
+func isEmpty(v strictjson.Value) bool {
+	switch v.Kind() {
+	case strictjson.String:
+		return v.Raw() == `""`
+	case strictjson.Array:
+		elements := v.Elements()
+		return !elements.Next()
+	}
+	return false
+}
+
+// optionalText reads a member for which "" is absence.
+func optionalText(name string, v strictjson.Value) (string, error) {
+	if v.Kind() == strictjson.Absent {
+		return "", nil
+	}
+	return text(name, v)
 }
 
 // published says that the entry gives away what should be secret. Whoever
@@ -161,8 +215,8 @@ func (e *entry) published() error {
 }
 
 // parse fills k. The rules that cost least come first.
-func (e *entry) parse(k *Key) error {
-	if err := e.readUse(k); err != nil {
+func (e *entry) parse(k *Key, r Reader) error {
+	if err := e.readUse(k, r.Uses); err != nil {
 		return err
 	}
 	if err := e.readKeyOps(k); err != nil {
@@ -174,16 +228,15 @@ func (e *entry) parse(k *Key) error {
 	if err := e.readMaterial(k); err != nil {
 		return err
 	}
-	if err := checkCertificate(e.x5c, k.Public); err != nil {
-		return err
-	}
-	k.X5t, k.X5tS256 = optional(e.x5t), optional(e.x5tS256)
-	return nil
+	return e.readCertificate(k)
 }
 
 // readMaterial dispatches on "kty" (RFC 7517 section 4.1), which is case
 // sensitive.
 func (e *entry) readMaterial(k *Key) error {
+	if e.isCertificateOnly() {
+		return errors.New("it has only a certificate (x5c), and keys are not taken from certificates: the members of the key itself are missing")
+	}
 	kty, err := text("kty", e.kty)
 	if err != nil {
 		return err
@@ -218,14 +271,4 @@ func text(name string, v strictjson.Value) (string, error) {
 		return "", fmt.Errorf("%s is not valid text: %w", name, err)
 	}
 	return s, nil
-}
-
-// optional reads a member that counts only when it is a string. The copy keeps
-// a key from holding the whole document in memory.
-func optional(v strictjson.Value) string {
-	s, err := v.Text()
-	if err != nil {
-		return ""
-	}
-	return strings.Clone(s)
 }

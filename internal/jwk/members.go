@@ -13,10 +13,7 @@ import (
 // keyID reads "kid" (RFC 7517 section 4.5). The string comes back also when it
 // is too long to be used.
 func (e *entry) keyID() (string, error) {
-	if e.kid.Kind() == strictjson.Absent {
-		return "", nil
-	}
-	kid, err := text("kid", e.kid)
+	kid, err := optionalText("kid", e.kid)
 	if err != nil {
 		return "", err
 	}
@@ -27,29 +24,46 @@ func (e *entry) keyID() (string, error) {
 	return kid, nil
 }
 
-// readUse reads "use" (RFC 7517 section 4.2). Present means binding: an empty
-// one is not "sig".
-func (e *entry) readUse(k *Key) error {
-	if e.use.Kind() == strictjson.Absent {
-		return nil
-	}
-	use, err := text("use", e.use)
-	if err != nil {
+// defaultUses is what "use" says of keys that sign tokens.
+var defaultUses = []string{"sig"}
+
+// readUse reads "use" (RFC 7517 section 4.2).
+func (e *entry) readUse(k *Key, uses []string) error {
+	use, err := optionalText("use", e.use)
+	if err != nil || use == "" {
 		return err
 	}
-	if use != "sig" {
-		return fmt.Errorf(`use %s is not "sig"`, show.Quote(use))
+	if len(uses) == 0 {
+		uses = defaultUses
 	}
-	k.Use = "sig"
+	i := slices.Index(uses, use)
+	if i < 0 {
+		return fmt.Errorf("use %s is not %s", show.Quote(use), either(uses))
+	}
+	k.Use = uses[i] // not the text, which would hold the document
 	return nil
 }
 
-// maxKeyOps bounds "key_ops": eight operations are registered, and none may
-// stand there twice, so that a longer list only costs memory.
-const maxKeyOps = 32
+// either lists texts for a message: "a", "a" or "b".
+func either(texts []string) string {
+	var b strings.Builder
+	for i, text := range texts {
+		if i > 0 {
+			b.WriteString(" or ")
+		}
+		b.WriteString(show.Quote(text))
+	}
+	return b.String()
+}
 
-// readKeyOps reads "key_ops" (RFC 7517 section 4.3). An empty list allows
-// nothing.
+// Limits of "key_ops": eight operations are registered, with short names, and
+// none may stand there twice, so that anything beyond only costs memory.
+const (
+	maxKeyOps = 32
+	maxKeyOp  = 64 // bytes
+)
+
+// readKeyOps reads "key_ops" (RFC 7517 section 4.3).
 func (e *entry) readKeyOps(k *Key) error {
 	switch e.keyOps.Kind() {
 	case strictjson.Absent:
@@ -66,31 +80,31 @@ func (e *entry) readKeyOps(k *Key) error {
 		if err != nil {
 			return errors.New("key_ops is not an array of strings")
 		}
-		if op == "verify" {
+		switch {
+		case op == "verify":
 			op = "verify" // the constant, which holds no document
-		} else {
+		case len(op) > maxKeyOp:
+			return fmt.Errorf("key_ops has an entry of %d bytes, want at most %d", len(op), maxKeyOp)
+		default:
 			op = strings.Clone(op)
 		}
 		k.KeyOps = append(k.KeyOps, op)
 	}
-	if !slices.Contains(k.KeyOps, "verify") {
+	if k.KeyOps != nil && !slices.Contains(k.KeyOps, "verify") {
 		return errors.New(`key_ops does not contain "verify"`)
 	}
 	return nil
 }
 
 // readIssuer reads "issuer". A key that is bound to something, but to what
-// cannot be read, serves nobody; an empty one must not pass for unbound.
+// cannot be read, serves nobody.
 func (e *entry) readIssuer(k *Key) error {
-	if e.issuer.Kind() == strictjson.Absent {
-		return nil
-	}
-	issuer, err := text("issuer", e.issuer)
+	issuer, err := optionalText("issuer", e.issuer)
 	if err != nil {
 		return err
 	}
-	if issuer == "" {
-		return errors.New("issuer is empty")
+	if len(issuer) > maxIssuer {
+		return fmt.Errorf("issuer of %d bytes, want at most %d", len(issuer), maxIssuer)
 	}
 	k.Issuer = strings.Clone(issuer)
 	return nil
@@ -101,13 +115,13 @@ func (e *entry) readIssuer(k *Key) error {
 // they are all that fit, in that order; an unknown one is never taken for that.
 // The caller gives fit away.
 func (e *entry) readAlg(k *Key, kind string, fit ...string) error {
-	if e.alg.Kind() == strictjson.Absent {
-		k.Algorithms = fit
-		return nil
-	}
-	alg, err := text("alg", e.alg)
+	alg, err := optionalText("alg", e.alg)
 	if err != nil {
 		return err
+	}
+	if alg == "" {
+		k.Algorithms = fit
+		return nil
 	}
 	i := slices.Index(fit, alg)
 	if i < 0 {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/big"
 	"math/bits"
-	"strings"
 )
 
 // The sizes of an RSA modulus, in bits. RFC 7518 section 3.3 demands the least;
@@ -17,8 +16,14 @@ const (
 	maxModulus = 8192
 )
 
-// maxExponent is the largest public exponent that crypto/rsa verifies with.
-const maxExponent = 1<<31 - 1
+// The public exponents. crypto/rsa verifies with none beyond the largest. Each
+// bit costs a multiplication, and nobody needs more than the usual one, so that
+// it may be exceeded only where a multiplication is cheap.
+const (
+	maxExponent    = 1<<31 - 1
+	usualExponent  = 65537
+	cheapForLargeE = 4096 // bits of the modulus
+)
 
 // rsaKey keeps a key and its modulus in one allocation.
 type rsaKey struct {
@@ -51,6 +56,9 @@ func (e *entry) readRSA(k *Key) error {
 		return err
 	}
 	pub.modulus.SetBytes(n)
+	if size := pub.modulus.BitLen(); pub.key.E > usualExponent && size > cheapForLargeE {
+		return fmt.Errorf("RSA exponent above %d with a modulus of %d bits, want at most %d bits there", usualExponent, size, cheapForLargeE)
+	}
 	pub.key.N = &pub.modulus
 	k.Public = &pub.key
 	return nil
@@ -58,15 +66,10 @@ func (e *entry) readRSA(k *Key) error {
 
 // modulus decodes and checks "n". The result is a part of buf.
 func modulus(buf []byte, s string) ([]byte, error) {
-	s = unpad(s)
 	// RFC 7518 section 6.3.1.1 knows that leading zero octets occur and forbids
 	// them. Java's BigInteger puts one before every modulus of full size, and
-	// Battle.net and PayPal publish that. Four letters A are three such octets.
-	for strings.HasPrefix(s, "AAAA") {
-		s = s[4:]
-	}
-	// Now at most two are left, so what does not fit into buf is too large, and
-	// is not even decoded.
+	// Battle.net and PayPal publish that.
+	s = trimZeros(unpad(s))
 	if octets(s) > len(buf) {
 		return nil, fmt.Errorf("RSA modulus of more than %d bits, want %d to %d", maxModulus, minModulus, maxModulus)
 	}
@@ -74,10 +77,7 @@ func modulus(buf []byte, s string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("n is %w", err)
 	}
-	n := buf[:size]
-	for len(n) > 0 && n[0] == 0 {
-		n = n[1:]
-	}
+	n := significant(buf[:size])
 	length := 0
 	if len(n) > 0 {
 		length = 8*(len(n)-1) + bits.Len8(n[0])
@@ -95,9 +95,9 @@ func modulus(buf []byte, s string) ([]byte, error) {
 }
 
 // exponent decodes and checks "e". With 1 everybody can sign, an even one is
-// no RSA, and crypto/rsa refuses a larger one when it verifies.
+// not RSA, and crypto/rsa refuses a larger one when it verifies.
 func exponent(s string) (int, error) {
-	s = unpad(s)
+	s = trimZeros(unpad(s))
 	var buf [8]byte
 	if octets(s) > len(buf) {
 		return 0, fmt.Errorf("RSA exponent is not odd and between 3 and %d", maxExponent)
@@ -110,11 +110,7 @@ func exponent(s string) (int, error) {
 	for _, b := range buf[:size] {
 		e = e<<8 | uint64(b)
 	}
-	switch {
-	case size > 0 && buf[0] == 0:
-		// RFC 7518 section 2, Base64urlUInt: the minimum number of octets.
-		return 0, errors.New("RSA exponent begins with a zero octet")
-	case e < 3 || e > maxExponent || e&1 == 0:
+	if e < 3 || e > maxExponent || e&1 == 0 {
 		return 0, fmt.Errorf("RSA exponent is not odd and between 3 and %d", maxExponent)
 	}
 	return int(e), nil

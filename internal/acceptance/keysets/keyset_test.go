@@ -196,7 +196,7 @@ func TestKeySet_RepeatedEntries(t *testing.T) {
 }
 
 func TestKeySet_SkippedEntries(t *testing.T) {
-	set := testkit.ParseKeySet(t, `{"keys":[{"kty":"oct","kid":"s","k":"c2VjcmV0"},{`+testkit.Ed25519Members+`,"kid":"ok"},7,{`+testkit.Ed25519Members+`,"kid":null},{`+testkit.Ed25519Members+`,"kid":"twice","kid":"twice"},{`+testkit.Ed25519Members+`,"kid":"enc","use":""}]}`)
+	set := testkit.ParseKeySet(t, `{"keys":[{"kty":"oct","kid":"s","k":"c2VjcmV0"},{`+testkit.Ed25519Members+`,"kid":"ok"},7,{`+testkit.Ed25519Members+`,"kid":null},{`+testkit.Ed25519Members+`,"kid":"twice","kid":"twice"},{`+testkit.Ed25519Members+`,"kid":"enc","use":"x"}]}`)
 	want := []struct {
 		index int
 		kid   string
