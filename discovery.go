@@ -33,6 +33,7 @@ type Metadata struct {
 // parseMetadata reads a discovery document. Members are compared by their
 // exact names; a document in which one that matters appears twice is refused.
 func parseMetadata(document []byte) (*Metadata, error) {
+	document = strictjson.TrimBOM(document)
 	refuse := func(text string) (*Metadata, error) {
 		return nil, fault.Unavailable(text, ErrInvalidMetadata)
 	}

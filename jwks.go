@@ -56,6 +56,7 @@ func ParseKeySet(document []byte) (*KeySet, error) {
 // readKeySet reads a document into keys bound to b. Entries whose text did not
 // change since previous keep their keys; an unchanged document keeps them all.
 func readKeySet(document []byte, b *binding.Binding, previous *KeySet) (*KeySet, error) {
+	document = strictjson.TrimBOM(document)
 	digest := sha256.Sum256(document)
 	if previous != nil && previous.digest == digest {
 		return previous, nil

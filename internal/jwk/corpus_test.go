@@ -17,7 +17,7 @@ import (
 // there is no array of keys to read.
 func usable(document []byte) (kids, reasons []string, ok bool) {
 	var keys strictjson.Value
-	top := strictjson.Object(string(document))
+	top := strictjson.Object(string(strictjson.TrimBOM(document)))
 	for top.Next() {
 		if top.Name() == "keys" {
 			keys = top.Value()
@@ -155,6 +155,7 @@ func TestPublishedKeySets(t *testing.T) {
 		{"aad-test-singlex509data.json", 0, 1, []string{
 			"NGTFvdK-fythEuLwjpwAJOM9n-A: it has only a certificate (x5c), and keys are not taken from certificates: the members of the key itself are missing",
 		}},
+		{"aad-test-end2endec.json", 2, 3, []string{`JsonWebKeyEcdsa521: alg "ES521" does not fit EC P-521`}}, // behind a byte order mark
 	} {
 		t.Run(test.file, func(t *testing.T) {
 			kids, reasons, ok := usable(corpus(t, "jwks", test.file))

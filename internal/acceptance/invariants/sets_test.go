@@ -57,7 +57,7 @@ func TestInvariant16_BadKeysCostNoOthers(t *testing.T) {
 		before := testkit.KeyIDsOf(t, c)
 		for _, document := range []string{
 			"", " ", "null", "true", "[]", "{}", "<html>504 Gateway Timeout</html>", `{"error":"busy"}`, `{"keys":null}`, `{"keys":{}}`, `{"keys":"x"}`, `{"Keys":[{` + testkit.Ed25519Members + `}]}`,
-			`{"keys":[]}`, `{"keys":[{` + testkit.Ed25519Members + `}],"keys":[]}`, `{"keys":[],"keys":[{` + testkit.Ed25519Members + `}]}`, `{"keys":[{` + testkit.Ed25519Members + `}]`, `{"keys":[{` + testkit.Ed25519Members + `}]}x`, "\uFEFF" + `{"keys":[{` + testkit.Ed25519Members + `}]}`,
+			`{"keys":[]}`, `{"keys":[{` + testkit.Ed25519Members + `}],"keys":[]}`, `{"keys":[],"keys":[{` + testkit.Ed25519Members + `}]}`, `{"keys":[{` + testkit.Ed25519Members + `}]`, `{"keys":[{` + testkit.Ed25519Members + `}]}x`, "\uFEFF\uFEFF" + `{"keys":[{` + testkit.Ed25519Members + `}]}`,
 			`{"keys":[` + strings.Join(unusableEntries, ",") + `]}`, `{"keys":[` + strings.Repeat(`{`+testkit.Ed25519Members+`},`, 1000) + `{` + testkit.Ed25519Members + `}]}`,
 		} {
 			for kind, fault := range map[string]func(jwkstest.Fault){"both documents": env.Issuer.SetFault, "the key set": env.Issuer.SetJWKSFault} {

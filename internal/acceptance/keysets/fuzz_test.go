@@ -1,6 +1,7 @@
 package keysets
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
@@ -50,7 +51,7 @@ func FuzzParseKeySet(f *testing.F) {
 		}
 		var read map[string]json.RawMessage
 		var entries []json.RawMessage
-		if err := json.Unmarshal(document, &read); err != nil {
+		if err := json.Unmarshal(bytes.TrimPrefix(document, []byte("\ufeff")), &read); err != nil {
 			t.Fatalf("encoding/json refuses it: %v", err)
 		}
 		if err := json.Unmarshal(read["keys"], &entries); err != nil {
