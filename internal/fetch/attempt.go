@@ -6,23 +6,35 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
+	"strings"
 	"time"
 
 	"github.com/seed-22400188/jwks/internal/httpcache"
+	"github.com/seed-22400188/jwks/internal/show"
 )
 
 // failure is how one attempt failed.
 type failure struct {
-	err   *Error // without its URL
-	again bool   // another attempt may go better
+	err      *Error // without its URL
+	again    bool   // another attempt may go better
+	timedOut bool   // its connection may be dead
+	told     bool   // the text tells the attempts already
 }
 
 // final is a failure that another attempt would repeat.
 func final(err error) *failure { return &failure{err: &Error{Err: err}} }
 
-// attempt sends one request and reads its answer. start is when Get began.
-func (f *Fetcher) attempt(ctx context.Context, client *http.Client, u *url.URL, r Request, start time.Time) (res *Response, fail *failure) {
+// attempt sends one request and reads its answer.
+type attempt struct {
+	sending
+	client  *http.Client
+	request Request
+	start   time.Time // when Get began
+	began   time.Time // when the attempt did
+	number  int       // from 1
+}
+
+func (a *attempt) do(ctx context.Context) (res *Response, fail *failure) {
 	// The transport, the redirect function and the body may be the user's. A
 	// fetch runs in a goroutine that is not the user's, where nobody could
 	// recover for them. Only the type is told: the value may hold anything.
@@ -33,19 +45,22 @@ func (f *Fetcher) attempt(ctx context.Context, client *http.Client, u *url.URL, 
 	}()
 
 	if ended(ctx) { // transports need not look at it
-		return nil, final(f.interrupted(ctx, start))
+		return nil, a.interrupted(ctx)
 	}
-	attempt, cancel := ctx, context.CancelFunc(func() {})
-	if f.cfg.Timeout > 0 {
-		attempt, cancel = context.WithTimeout(ctx, f.cfg.Timeout)
+	limited, cancel := ctx, context.CancelFunc(func() {})
+	if a.f.cfg.Timeout > 0 {
+		limited, cancel = context.WithTimeout(ctx, a.f.cfg.Timeout)
 	}
 	defer cancel()
 
-	began := time.Now()
-	req, conditional := f.newRequest(attempt, u, r)
-	resp, err := client.Do(req)
+	a.began = time.Now()
+	req, conditional, err := a.newRequest(limited, a.request)
 	if err != nil {
-		fail := f.broken(ctx, attempt, err, start, began)
+		return nil, a.broken(ctx, limited, err)
+	}
+	resp, err := a.client.Do(req)
+	if err != nil {
+		fail := a.broken(ctx, limited, err)
 		if resp != nil { // a redirect that is not followed
 			fail.err.StatusCode = resp.StatusCode
 		}
@@ -53,31 +68,94 @@ func (f *Fetcher) attempt(ctx context.Context, client *http.Client, u *url.URL, 
 	}
 	// Closed without draining: what we did not want to read may have no end.
 	defer resp.Body.Close()
-
-	switch {
-	case resp.StatusCode == http.StatusNotModified && conditional:
-		return &Response{NotModified: true, Header: resp.Header}, nil
-	case resp.StatusCode != http.StatusOK:
-		return nil, refusedBy(resp)
-	}
-	body, err := readBody(attempt, resp, f.cfg.MaxSize)
-	if err != nil {
-		fail := f.broken(ctx, attempt, err, start, began)
-		if errors.Is(err, errTooLong) {
-			fail = final(fmt.Errorf("the document is longer than the limit of %d bytes", f.cfg.MaxSize))
-		}
+	if res, fail = a.read(ctx, limited, resp, conditional); fail != nil {
 		fail.err.StatusCode = resp.StatusCode
-		return nil, fail
 	}
-	return &Response{Body: body, Header: resp.Header}, nil
+	return res, fail
+}
+
+// read takes what the server answered.
+func (a *attempt) read(ctx, limited context.Context, resp *http.Response, conditional bool) (*Response, *failure) {
+	notModified := resp.StatusCode == http.StatusNotModified && conditional
+	if resp.StatusCode != http.StatusOK && !notModified {
+		return nil, a.refusedBy(resp)
+	}
+	header, ok := checkHeader(resp.Header)
+	if !ok {
+		return nil, final(fmt.Errorf("the header of the answer is longer than the limit of %d bytes", maxResponseHeader))
+	}
+	if notModified {
+		return &Response{NotModified: true, Header: header}, nil
+	}
+	if coding := foreignCoding(resp.Header); coding != "" {
+		return nil, final(fmt.Errorf("answered with Content-Encoding %s, which was not asked for", show.Quote(coding)))
+	}
+	body, err := readBody(limited, resp, a.f.cfg.MaxSize)
+	switch {
+	case errors.Is(err, errTooLong):
+		return nil, final(fmt.Errorf("the document is longer than the limit of %d bytes", a.f.cfg.MaxSize))
+	case err != nil:
+		return nil, a.broken(ctx, limited, err)
+	}
+	return &Response{Body: body, Header: header}, nil
+}
+
+// checkHeader refuses a header that a transport of the user's let through, and
+// takes from it the validators that are not fit to be sent back.
+func checkHeader(h http.Header) (fit http.Header, ok bool) {
+	size := 0
+	for name, values := range h {
+		for _, v := range values {
+			size += len(name) + len(v) + len(": \r\n")
+		}
+	}
+	if size > maxResponseHeader {
+		return nil, false
+	}
+	etag, lastModified := httpcache.Validators(h)
+	if sendable(etag) == (h["Etag"] != nil) && sendable(lastModified) == (h["Last-Modified"] != nil) {
+		return h, true
+	}
+	h = h.Clone() // it may be the user's
+	if !sendable(etag) {
+		h.Del("ETag")
+	}
+	if !sendable(lastModified) {
+		h.Del("Last-Modified")
+	}
+	return h, true
+}
+
+// foreignCoding returns the Content-Encoding of a body that is not to be read
+// as it stands, or "". The one that net/http asked for, and undid, it has taken
+// out of the header.
+func foreignCoding(h http.Header) string {
+	for _, line := range h.Values("Content-Encoding") {
+		for coding := range strings.SplitSeq(line, ",") {
+			if coding = strings.Trim(coding, " \t"); coding != "" && !strings.EqualFold(coding, "identity") {
+				return coding
+			}
+		}
+	}
+	return ""
 }
 
 // refusedBy is the failure that the status of resp means.
-func refusedBy(resp *http.Response) *failure {
-	e := &Error{StatusCode: resp.StatusCode, RetryAfter: httpcache.RetryAfter(resp.Header, time.Now())}
-	e.Err = statusError(resp.StatusCode)
+func (a *attempt) refusedBy(resp *http.Response) *failure {
+	code := resp.StatusCode
+	e := &Error{StatusCode: code, RetryAfter: min(httpcache.RetryAfter(resp.Header, time.Now()), MaxRetryAfter)}
+	text := statusText(code)
+	switch {
+	case a.withheld && (code == http.StatusUnauthorized || code == http.StatusForbidden):
+		text += "; the configured headers are not sent to " + show.Quote(a.last.Host) + a.hint("WithHeaderHosts")
+	case code == http.StatusProxyAuthRequired:
+		if proxy := proxyFor(a.client.Transport, a.last); proxy != "" {
+			text += ", by way of the proxy " + show.Quote(proxy)
+		}
+	}
+	e.Err = errors.New(text)
 	again := false
-	switch code := resp.StatusCode; {
+	switch {
 	case resp.Header.Get("Retry-After") != "":
 		// RFC 9110 10.2.3: the server named the time to come back, and
 		// within this fetch is not it.
@@ -87,10 +165,20 @@ func refusedBy(resp *http.Response) *failure {
 	return &failure{err: e, again: again}
 }
 
-// broken is the failure of an attempt that got no whole answer.
-func (f *Fetcher) broken(ctx, attempt context.Context, err error, start, began time.Time) *failure {
+// hint names the option that helps.
+func (a *attempt) hint(option string) string {
+	if a.f.cfg.NoHints {
+		return ""
+	}
+	return ": see " + option
+}
+
+// broken is the failure of an attempt that got no whole answer. ctx is that of
+// Get, limited that of the attempt.
+func (a *attempt) broken(ctx, limited context.Context, err error) *failure {
 	var refused *redirectError
 	var last *permanentError
+	var header *headerError
 	switch {
 	case errors.As(err, &refused):
 		return final(refused)
@@ -98,21 +186,67 @@ func (f *Fetcher) broken(ctx, attempt context.Context, err error, start, began t
 		return final(wrap(err))
 	// Whatever the transport said: once a context ended, that is the reason.
 	case ended(ctx):
-		return final(f.interrupted(ctx, start))
-	case ended(attempt):
-		return &failure{err: &Error{Err: timeoutError(fmt.Sprintf("no answer within %v", f.cfg.Timeout))}, again: true}
-	case isTimeout(err) && f.client.Timeout > 0 && time.Since(began) >= f.client.Timeout:
-		return &failure{err: &Error{Err: timeoutError(fmt.Sprintf("no answer within %v, the Timeout of the HTTP client", f.client.Timeout))}, again: true}
+		return a.interrupted(ctx)
+	case errors.As(err, &header):
+		return &failure{err: &Error{Err: header}, again: true}
+	case ended(limited):
+		return a.timeout(a.f.cfg.Timeout, "WithTimeout")
+	case isTimeout(err) && a.client.Timeout > 0 && time.Since(a.began) >= a.client.Timeout:
+		return a.timeout(a.client.Timeout, "")
 	}
-	return &failure{err: &Error{Err: wrap(err)}, again: true}
+	told := wrap(err)
+	if e := explain(withoutURL(err), proxyFor(a.client.Transport, a.last)); e.text != "" {
+		told.text = e.text
+		if e.option != "" {
+			told.text += a.hint(e.option)
+		}
+	}
+	return &failure{err: &Error{Err: told}, again: !isLasting(err), timedOut: told.timeout}
 }
 
-// interrupted is the error of a fetch whose context ended.
-func (f *Fetcher) interrupted(ctx context.Context, start time.Time) error {
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return errCancelled
+// timeout is the failure of an attempt that took too long; the option says how
+// to give it more time, "" for the Timeout of the user's client.
+func (a *attempt) timeout(limit time.Duration, option string) *failure {
+	text := fmt.Sprintf("no answer within %v", limit)
+	if option == "" {
+		text += ", the Timeout of the HTTP client"
 	}
-	return timeoutError(fmt.Sprintf("gave up after %v", time.Since(start).Round(time.Millisecond)))
+	if a.number > 1 {
+		text += fmt.Sprintf(", %d attempts", a.number)
+	}
+	if option != "" {
+		text += a.hint(option)
+	}
+	return &failure{err: &Error{Err: timeoutError(text)}, again: true, timedOut: true, told: true}
+}
+
+// interrupted is the failure of a fetch whose context ended.
+func (a *attempt) interrupted(ctx context.Context) *failure {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return &failure{err: &Error{Err: errCancelled}, told: true}
+	}
+	text := fmt.Sprintf("gave up after %v in attempt %d of %d", time.Since(a.start).Round(time.Millisecond), a.number, a.f.cfg.Retries+1)
+	var limits []string
+	if a.f.cfg.Timeout > 0 {
+		limits = append(limits, fmt.Sprintf("%v each", a.f.cfg.Timeout))
+	}
+	if a.request.Budget > 0 {
+		limits = append(limits, fmt.Sprintf("%v for the whole refresh", a.request.Budget))
+	}
+	if limits != nil {
+		text += " (" + strings.Join(limits, ", ") + ")"
+	}
+	fail := final(timeoutError(text))
+	fail.timedOut, fail.told = true, true
+	return fail
+}
+
+// count returns the error of a failure with the number of attempts.
+func (a *attempt) count(fail *failure) error {
+	if a.number == 1 || fail.told {
+		return fail.err.Err
+	}
+	return &countedError{fail.err.Err, a.number}
 }
 
 // ended reports whether ctx is over. Its deadline is looked at as well: the

@@ -14,6 +14,9 @@ import (
 	"github.com/seed-22400188/jwks/internal/show"
 )
 
+// MaxRetryAfter is the longest that a server can make its callers wait.
+const MaxRetryAfter = 10 * time.Minute
+
 // Error is why a document could not be fetched. Its text is one line without
 // any of the document; foreign text in it is quoted and cut to 64 bytes.
 //
@@ -23,7 +26,7 @@ import (
 type Error struct {
 	URL        string        // the URL asked for, without user info, query and fragment
 	StatusCode int           // of the answer, 0 when none came
-	RetryAfter time.Duration // what that answer asked for, else 0; nothing caps it but RFC 9111's 2^31 s
+	RetryAfter time.Duration // what that answer asked for, at most MaxRetryAfter, else 0
 	Err        error         // the cause
 }
 
@@ -58,17 +61,31 @@ func (e timeoutError) Error() string        { return string(e) }
 func (e timeoutError) Timeout() bool        { return true }
 func (e timeoutError) Is(target error) bool { return target == os.ErrDeadlineExceeded }
 
-// statusError describes an answer that is neither 200 nor an expected 304. The
-// text of the status is ours; the one that the server sent is not shown.
-func statusError(code int) error {
-	what := strconv.Itoa(code)
+// countedError adds to an error how many attempts came to it.
+type countedError struct {
+	err      error
+	attempts int
+}
+
+func (e *countedError) Error() string { return fmt.Sprintf("%v, %d attempts", e.err, e.attempts) }
+func (e *countedError) Unwrap() error { return e.err }
+
+// statusText describes an answer that is neither 200 nor an expected 304.
+func statusText(code int) string {
+	if code == http.StatusNotModified {
+		return answered(code) + ", but the request had no condition"
+	}
+	return answered(code) + ", expected 200"
+}
+
+// answered names a status. Its text is ours; the one that the server sent is
+// not shown.
+func answered(code int) string {
+	what := "answered " + strconv.Itoa(code)
 	if text := http.StatusText(code); text != "" {
 		what += " " + text
 	}
-	if code == http.StatusNotModified {
-		return fmt.Errorf("answered %s, but the request had no condition", what)
-	}
-	return fmt.Errorf("answered %s, expected 200", what)
+	return what
 }
 
 // transportError is an error of the transport, the network or the user's
@@ -89,20 +106,24 @@ func (e *transportError) Is(target error) bool {
 // wrap makes err fit to be seen: without the URL, which may hold a secret and
 // is named by Error already, and without a match for the errors of contexts.
 func wrap(err error) *transportError {
-	for {
-		// url.Error repeats the URL. Only the outermost ones are taken off: one
-		// that is wrapped by something else is part of a text.
-		u, ok := err.(*url.Error)
-		if !ok || u.Err == nil {
-			break
-		}
-		err = u.Err
-	}
+	err = withoutURL(err)
 	e := &transportError{text: describe(err), err: err, timeout: isTimeout(err)}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		e.err = nil
 	}
 	return e
+}
+
+// withoutURL takes off url.Error, which repeats the URL. Only the outermost ones
+// go: one that is wrapped by something else is part of a text.
+func withoutURL(err error) error {
+	for {
+		u, ok := err.(*url.Error)
+		if !ok || u.Err == nil {
+			return err
+		}
+		err = u.Err
+	}
 }
 
 // isTimeout reports whether err says that time ran out, of which there are

@@ -31,7 +31,7 @@ func TestErrorText(t *testing.T) {
 		want string
 	}{
 		{"the URL and the cause are named", &Error{URL: docURL, Err: io.EOF}, "GET " + docURL + ": EOF"},
-		{"Retry-After is named", &Error{URL: docURL, Err: statusError(503), StatusCode: 503, RetryAfter: time.Minute},
+		{"Retry-After is named", &Error{URL: docURL, Err: errors.New(statusText(503)), StatusCode: 503, RetryAfter: time.Minute},
 			"GET " + docURL + ": answered 503 Service Unavailable, expected 200 (retry after 1m0s)"},
 		{"a long URL keeps both of its ends", &Error{URL: long, Err: io.EOF},
 			"GET https://login.example/ttttttttttttttt…tttt/discovery/v2.0/keys: EOF"},
@@ -63,7 +63,7 @@ func TestTransportErrors(t *testing.T) {
 		{"no answer at all", io.EOF, "the connection was closed before an answer came (EOF)", io.EOF},
 		{"a certificate for another host", &tls.CertificateVerificationError{Err: x509.HostnameError{Host: "idp.example", Certificate: &x509.Certificate{DNSNames: []string{"FOREIGN"}}}},
 			`the server's certificate is not for "idp.example"`, nil},
-		{"a certificate of an unknown authority", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, "the server's certificate is signed by an unknown authority", nil},
+		{"a certificate of an unknown authority", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, "the server's certificate is signed by an unknown authority: see WithTLSConfig", nil},
 		{"an expired certificate", x509.CertificateInvalidError{Reason: x509.Expired}, "the server's certificate has expired or is not yet valid", nil},
 		{"the URL of a url.Error is not repeated", &url.Error{Op: "Get", URL: "https://x/?k=SECRET", Err: &url.Error{Op: "Get", URL: "SECRET", Err: refused}},
 			"dial tcp 10.0.0.1:443: connection refused", syscall.ECONNREFUSED},

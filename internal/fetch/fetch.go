@@ -10,16 +10,19 @@ package fetch
 
 import (
 	"context"
+	"crypto/tls"
 	"math"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/seed-22400188/jwks/internal/show"
 )
+
+// maxValidator is how long a validator may be, in bytes, to be kept and sent
+// back. Those of real servers have less than 100.
+const maxValidator = 1024
 
 // UserAgent names this library and its version to the servers it asks.
 const UserAgent = "seed-jwks/0.1.0"
@@ -29,12 +32,25 @@ const UserAgent = "seed-jwks/0.1.0"
 type Config struct {
 	// Client sends the requests. Its transport and Timeout are used, and its
 	// CheckRedirect is asked after the rules of this package; its Jar is not
-	// used. Nil: a transport of the Fetcher's own, see [Fetcher.CloseIdle].
+	// used. Once an attempt has run out of time, an *http.Transport gives its
+	// settings but no more its connections. Nil: a transport of the Fetcher's
+	// own, see [NewTransport] and [Fetcher.CloseIdle].
 	Client *http.Client
-	// Header is sent with every request and wins over Accept and User-Agent.
-	// Host sets the Host field. Accept-Encoding is left out: were it set,
-	// net/http would not decompress, and MaxSize would count compressed bytes.
+	// TLS is for the Fetcher's own transport. Nil: what crypto/tls does.
+	TLS *tls.Config
+	// Header is sent to the hosts of HeaderHosts. Accept and User-Agent go
+	// everywhere and win over the default ones. Host sets the Host field.
+	// Accept-Encoding is left out: were it set, net/http would not decompress,
+	// and MaxSize would count compressed bytes.
 	Header http.Header
+	// HeaderFuncs are more of these; they win over Header.
+	HeaderFuncs []HeaderFunc
+	// HeaderHosts are the hosts that Header and HeaderFuncs may go to, in the
+	// first request and in every redirect: "keys.example.com",
+	// "10.0.0.1:8443". A host without a port means the default port of the
+	// scheme. Empty: to none. Nil: to the host of each Request's URL, and by a
+	// redirect to no other.
+	HeaderHosts []string
 	// Timeout limits one attempt, with its redirects and the whole body. 0: no
 	// limit but that of the context.
 	Timeout time.Duration
@@ -46,6 +62,8 @@ type Config struct {
 	AllowHTTP bool
 	// UserAgent is the User-Agent; empty: that of net/http.
 	UserAgent string
+	// NoHints leaves out of errors which option of package jwks would help.
+	NoHints bool
 }
 
 // Request names the document to get.
@@ -56,8 +74,14 @@ type Request struct {
 	// answer will do.
 	ETag, LastModified string
 	// NoCache asks caches on the way to check with the origin (RFC 9111
-	// 5.2.1.4).
+	// 5.2.1.4). To doubt the copy at hand as well, leave out its validators.
 	NoCache bool
+	// MaxAge asks caches on the way for an answer that is not older (RFC 9111
+	// 5.2.1.1), in whole seconds; 0 and NoCache: no such demand.
+	MaxAge time.Duration
+	// Budget is how long the caller's whole work may take, of which ctx has
+	// what is left: for the text of an error. 0: it is not told.
+	Budget time.Duration
 	// Stumbled, unless nil, is called once, from the goroutine of Get, when the
 	// first attempt has failed and Get goes on: with that attempt's error,
 	// before the pause.
@@ -68,23 +92,30 @@ type Request struct {
 type Response struct {
 	NotModified bool        // 304: the document at hand is still the one
 	Body        []byte      // the whole document; nil if NotModified
-	Header      http.Header // of the answer
+	Header      http.Header // of the answer, without validators that are not fit to be sent back
 }
 
 // Fetcher gets documents. It is safe for concurrent use.
 type Fetcher struct {
-	cfg    Config
-	client http.Client // Transport is nil where the Fetcher has its own
+	cfg     Config
+	headers headers
+	hosts   []headerHost
+	client  http.Client // Transport is nil where the Fetcher has its own
 
-	mu  sync.Mutex
-	own *ownTransport // nil when nothing was fetched since CloseIdle
+	mu      sync.Mutex
+	own     *ownTransport // nil when nothing was fetched since CloseIdle
+	suspect bool          // the user's transport may have a dead connection
 }
 
 // New returns a Fetcher. It copies the client and the header, does no I/O and
 // starts no goroutine.
 func New(cfg Config) *Fetcher {
-	f := &Fetcher{cfg: cfg}
-	f.cfg.Header = cfg.Header.Clone()
+	f := &Fetcher{cfg: cfg, headers: newHeaders(cfg.Header, cfg.HeaderFuncs)}
+	for _, s := range cfg.HeaderHosts {
+		if h, err := parseHeaderHost(s); err == nil { // what is no host matches none
+			f.hosts = append(f.hosts, h)
+		}
+	}
 	// One more byte than MaxSize is read, so that must be a number as well.
 	f.cfg.MaxSize = min(max(cfg.MaxSize, 0), math.MaxInt64-1)
 	var theirs func(*http.Request, []*http.Request) error
@@ -106,21 +137,24 @@ func New(cfg Config) *Fetcher {
 //
 // Connection errors, attempts that time out and the statuses 408, 429 and 5xx
 // are tried again after a short pause, unless the answer has a Retry-After,
-// which is for the caller to keep.
+// which is for the caller to keep. Not tried again is what would fail the same
+// way: certificates, and refusals of a proxy. After an attempt that timed out
+// the next one, also of a later Get, goes over a new connection.
 func (f *Fetcher) Get(ctx context.Context, r Request) (*Response, error) {
 	start := time.Now()
 	u, err := parseURL(r.URL, f.cfg.AllowHTTP)
 	if err != nil {
 		return nil, &Error{URL: show.CutURL(r.URL), Err: err} // it may be of any length
 	}
-	client, release := f.borrow()
-	defer release()
 	for n := 1; ; n++ {
-		resp, fail := f.attempt(ctx, client, u, r, start)
+		client, release := f.borrow()
+		a := &attempt{sending: sending{f: f, first: u}, client: client, request: r, start: start, number: n}
+		resp, fail := a.do(ctx)
+		release(fail != nil && fail.timedOut)
 		if fail == nil {
 			return resp, nil
 		}
-		fail.err.URL = show.WholeURL(r.URL)
+		fail.err.URL, fail.err.Err = show.WholeURL(r.URL), a.count(fail)
 		if !fail.again || n > f.cfg.Retries {
 			return nil, fail.err
 		}
@@ -155,60 +189,4 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// newRequest builds the GET request of one attempt. conditional says that 304
-// is an answer to it.
-func (f *Fetcher) newRequest(ctx context.Context, u *url.URL, r Request) (req *http.Request, conditional bool) {
-	target := *u // each attempt has its own: transports may change it
-	target.Host = strings.TrimSuffix(u.Host, ":")
-	req = (&http.Request{
-		Method: http.MethodGet, URL: &target, Host: target.Host, Header: http.Header{},
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}).WithContext(ctx)
-	// RFC 7517 8.5.2, and what metadata documents and most servers use.
-	req.Header.Set("Accept", "application/jwk-set+json, application/json")
-	if f.cfg.UserAgent != "" {
-		req.Header.Set("User-Agent", f.cfg.UserAgent)
-	}
-	for name, values := range f.cfg.Header {
-		switch name = http.CanonicalHeaderKey(name); {
-		case name == "Host": // net/http ignores it in the header
-			if len(values) > 0 {
-				req.Host = values[0]
-			}
-		case name != "Accept-Encoding":
-			req.Header[name] = append([]string(nil), values...)
-		}
-	}
-	// RFC 9110 13.1.2 and 13.1.3. Servers that know the first ignore the
-	// second.
-	if sendable(r.ETag) {
-		req.Header.Set("If-None-Match", r.ETag)
-		conditional = true
-	}
-	if sendable(r.LastModified) {
-		req.Header.Set("If-Modified-Since", r.LastModified)
-		conditional = true
-	}
-	if r.NoCache {
-		req.Header.Set("Cache-Control", "no-cache")
-	}
-	return req, conditional
-}
-
-// sendable reports whether a validator that a server sent can be sent back.
-// One that net/http refuses in a request must not make every refresh fail, and
-// a huge one is not worth its bytes: the request is just not conditional then.
-func sendable(v string) bool {
-	const most = 1024
-	if v == "" || len(v) > most {
-		return false
-	}
-	for i := range len(v) {
-		if v[i] < ' ' && v[i] != '\t' || v[i] == 0x7f { // RFC 9110 5.5
-			return false
-		}
-	}
-	return true
 }

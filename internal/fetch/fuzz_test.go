@@ -74,8 +74,11 @@ func FuzzRedirect(f *testing.F) {
 			if _, err := CheckURL(r.URL.String(), allowHTTP); err != nil {
 				t.Errorf("request for %s: %v", r.URL, err)
 			}
-			if r.URL.Scheme != "https" || keyed && hostPort(r.URL) != "a.example" {
+			if r.URL.Scheme != "https" {
 				t.Errorf("request for %s", r.URL)
+			}
+			if sent := r.Header.Get("X-Key") != ""; sent != (keyed && hostPort(r.URL) == "a.example") {
+				t.Errorf("request for %s with the configured header: %t", r.URL, sent)
 			}
 			return answer(302, text(""), "Location", []string{first, second}[n%2]), nil
 		})

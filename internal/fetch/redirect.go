@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/seed-22400188/jwks/internal/show"
 )
@@ -26,13 +25,18 @@ func (e *redirectError) Unwrap() error { return e.err }
 // client, or nil.
 func (f *Fetcher) checkRedirect(theirs func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
 	return func(req *http.Request, via []*http.Request) error {
+		s, _ := req.Context().Value(sendingKey{}).(*sending)
 		if reason := f.refuseRedirect(req.URL, via); reason != "" {
 			return &redirectError{text: "redirect to " + show.QuoteURL(req.URL.String()) + " refused: " + reason}
 		}
 		// net/http tells the target where it was referred from, and the query
 		// of that URL may hold a secret.
-		if f.cfg.Header.Get("Referer") == "" {
-			req.Header.Del("Referer")
+		req.Header.Del("Referer")
+		if s == nil { // no client of net/http does that
+			s = &sending{f: f, first: via[0].URL}
+		}
+		if err := s.set(req); err != nil {
+			return err
 		}
 		if theirs == nil {
 			return nil
@@ -49,7 +53,7 @@ func (f *Fetcher) checkRedirect(theirs func(*http.Request, []*http.Request) erro
 // refuseRedirect says why the redirect from the last request of via to target
 // is not followed; "" means that it is.
 func (f *Fetcher) refuseRedirect(target *url.URL, via []*http.Request) string {
-	first, last := via[0].URL, via[len(via)-1].URL
+	last := via[len(via)-1].URL
 	if len(via) > maxRedirects {
 		return "more than 3 redirects"
 	}
@@ -61,22 +65,5 @@ func (f *Fetcher) refuseRedirect(target *url.URL, via []*http.Request) string {
 	if _, err := parseURL(target.String(), f.cfg.AllowHTTP); err != nil {
 		return err.Error()
 	}
-	// Configured headers are credentials more often than not. net/http drops
-	// only those that it knows, and keeps them for subdomains.
-	if len(f.cfg.Header) > 0 && hostPort(target) != hostPort(first) {
-		return "it leads to another host, and configured headers are only sent to " + show.Quote(hostPort(first))
-	}
 	return ""
-}
-
-// hostPort returns the host and port of u in a form that can be compared. The
-// default port of the scheme is left out, so that an upgrade from http to
-// https is no change of host.
-func hostPort(u *url.URL) string {
-	host := strings.ToLower(u.Hostname())
-	port := u.Port()
-	if port == "" || u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
-		return host
-	}
-	return host + " port " + port
 }

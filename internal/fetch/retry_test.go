@@ -143,11 +143,14 @@ func TestRetryAfterReachesTheCaller(t *testing.T) {
 		}{
 			{"30", 30 * time.Second},
 			{time.Now().Add(time.Minute).UTC().Format(http.TimeFormat), time.Minute},
-			{"86400", 24 * time.Hour}, // the cap is the caller's
+			{"599", 599 * time.Second},
+			{"601", 10 * time.Minute},
+			{"86400", 10 * time.Minute},
+			{time.Now().Add(100 * time.Hour).UTC().Format(http.TimeFormat), 10 * time.Minute},
 			{"never", 0},
 		} {
 			_, err := New(config(status(503, "Retry-After", tt.value))).Get(t.Context(), Request{URL: docURL})
-			if e := mustFail(t, err); e.RetryAfter != tt.want || e.StatusCode != 503 {
+			if e := mustFail(t, err); e.RetryAfter != tt.want || e.StatusCode != 503 || tt.want > 0 && !strings.Contains(e.Error(), tt.want.String()) {
 				t.Errorf("Retry-After %s: %v, status %d; want %v", tt.value, e.RetryAfter, e.StatusCode, tt.want)
 			}
 		}
@@ -162,10 +165,16 @@ func TestTimeouts(t *testing.T) {
 		want   string
 		ran    bool // out of time: matches os.ErrDeadlineExceeded
 	}{
-		{"an attempt", client(hang), nil, "no answer within 5s", true},
+		{"an attempt", client(hang), nil, "no answer within 5s: see WithTimeout", true},
 		{"the whole fetch", client(hang), func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return context.WithTimeout(ctx, 2500*time.Millisecond)
-		}, "gave up after 2.5s", true},
+		}, "gave up after 2.5s in attempt 1 of 1 (5s each)", true},
+		{"the second attempt", client(hang), func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, 8*time.Second)
+		}, "gave up after 8s in attempt 2 of 3 (5s each, 15s for the whole refresh)", true},
+		{"all attempts", client(hang), func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, 20*time.Second)
+		}, "no answer within 5s, 3 attempts: see WithTimeout", true},
 		{"a fetch that is cancelled", client(hang), func(ctx context.Context) (context.Context, context.CancelFunc) {
 			ctx, cancel := context.WithCancel(ctx)
 			time.AfterFunc(time.Second, cancel)
@@ -179,6 +188,7 @@ func TestTimeouts(t *testing.T) {
 			return nil, errors.Join(errors.New("pool closed"), context.Canceled)
 		}), nil, `"pool closed\ncontext canceled"`, false},
 	}
+	retried := map[string]bool{"the second attempt": true, "all attempts": true}
 	for _, tt := range tests {
 		t.Run(tt.rule, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -188,7 +198,11 @@ func TestTimeouts(t *testing.T) {
 					ctx, cancel = tt.end(ctx)
 					defer cancel()
 				}
-				_, err := New(Config{Client: tt.client, Timeout: 5 * time.Second, MaxSize: 10}).Get(ctx, Request{URL: docURL})
+				cfg, r := Config{Client: tt.client, Timeout: 5 * time.Second, MaxSize: 10}, Request{URL: docURL}
+				if retried[tt.rule] {
+					cfg.Retries, r.Budget = 2, 15*time.Second
+				}
+				_, err := New(cfg).Get(ctx, r)
 				e := mustFail(t, err) // it also checks for errors of the context package
 				if want := "GET " + docURL + ": " + tt.want; e.Error() != want {
 					t.Errorf("error %q, want %q", err, want)

@@ -4,11 +4,16 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync"
@@ -62,6 +67,7 @@ func TestOwnTransport(t *testing.T) {
 		{"an endless body is an error", func(w http.ResponseWriter, r *http.Request) { io.Copy(w, endless{}) }, "longer than the limit of 65536 bytes"},
 		{"an endless error page is not read", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(404); io.Copy(w, endless{}) }, "answered 404 Not Found"},
 		{"a dropped connection is an error", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "the connection was closed"},
+		{"another coding is an error", send([]byte(doc), "Content-Encoding", "br"), `answered with Content-Encoding "br", which was not asked for`},
 		{"a huge header is an error", func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-Y", strings.Repeat("a", 1<<20)) }, "headers exceeded"},
 	}
 	for _, tt := range tests {
@@ -207,32 +213,59 @@ func TestCloseIdleSparesTheUsersClient(t *testing.T) {
 	awaitConnections(t, 0)
 }
 
-// Whoever replaced http.DefaultTransport wants it to be used.
-func TestAReplacedDefaultTransportIsUsed(t *testing.T) {
+// Any package of a program can replace or change http.DefaultTransport.
+func TestOwnTransport_InheritsNothing(t *testing.T) {
+	old := http.DefaultTransport
+	defer func() { http.DefaultTransport = old }()
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "{}") }))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	defer s.Close()
+	careless := old.(*http.Transport).Clone()
+	careless.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
+	careless.Proxy = func(*http.Request) (*url.URL, error) { return nil, errors.New("the proxy function was asked") }
+	careless.DialContext = func(context.Context, string, string) (net.Conn, error) {
+		return nil, errors.New("the dialer was asked")
+	}
+	for name, rt := range map[string]http.RoundTripper{
+		"another RoundTripper": roundTrip(func(*http.Request) (*http.Response, error) { t.Error("used"); return nil, io.EOF }),
+		"a careless transport": careless,
+		"nil":                  nil,
+	} {
+		http.DefaultTransport = rt
+		f := New(Config{MaxSize: 10})
+		_, err := f.Get(t.Context(), Request{URL: s.URL})
+		var authority x509.UnknownAuthorityError
+		if e := mustFail(t, err); !errors.As(e, &authority) {
+			t.Errorf("%s: %v, want an unknown authority", name, err)
+		}
+		f.CloseIdle()
+	}
+	trusting := New(Config{MaxSize: 10, TLS: s.Client().Transport.(*http.Transport).TLSClientConfig})
+	defer trusting.CloseIdle()
+	if _, err := trusting.Get(t.Context(), Request{URL: s.URL}); err != nil {
+		t.Errorf("with its own settings of TLS: %v", err)
+	}
+}
+
+// A client without a transport means net/http's default one.
+func TestUsersClient_WithoutTransport(t *testing.T) {
 	old := http.DefaultTransport
 	defer func() { http.DefaultTransport = old }()
 	used := 0
 	http.DefaultTransport = roundTrip(func(*http.Request) (*http.Response, error) { used++; return answer(200, text("{}")), nil })
-	f := New(Config{MaxSize: 10})
+	f := New(Config{MaxSize: 10, Client: &http.Client{}})
 	if _, err := f.Get(t.Context(), Request{URL: docURL}); err != nil || used != 1 {
 		t.Errorf("used %d times, %v", used, err)
 	}
-	f.CloseIdle()
 }
 
-func TestTheDefaultTransportIsTheModel(t *testing.T) {
-	proxy := errors.New("the proxy function was asked")
-	std := http.DefaultTransport.(*http.Transport).Clone()
-	std.Proxy = func(*http.Request) (*url.URL, error) { return nil, proxy }
-	old := http.DefaultTransport
-	defer func() { http.DefaultTransport = old }()
-	http.DefaultTransport = std
-	_, err := New(Config{MaxSize: 10}).Get(t.Context(), Request{URL: docURL})
-	if e := mustFail(t, err); !errors.Is(e, proxy) {
-		t.Error(err)
+func TestOwnTransport_ProxyFromEnvironment(t *testing.T) {
+	if got := NewTransport(nil); reflect.ValueOf(got.Proxy).Pointer() != reflect.ValueOf(http.ProxyFromEnvironment).Pointer() {
+		t.Error("the proxy does not come from the environment")
 	}
-	if std.IdleConnTimeout == 5*time.Second {
-		t.Error("the default transport was changed")
+	config := &tls.Config{ServerName: "a"}
+	if got := NewTransport(config).TLSClientConfig; got == config || got.ServerName != "a" {
+		t.Errorf("settings of TLS %p, %q", got, got.ServerName)
 	}
 }
 

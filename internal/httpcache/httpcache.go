@@ -58,6 +58,26 @@ func Age(h http.Header) time.Duration {
 	return 0
 }
 
+// Validators returns what a later request can ask with whether the answer has
+// changed: its entity tag and its Last-Modified, each "" where there is none to
+// trust. A date tells two versions of one second apart only if it is older than
+// the answer that it came with (RFC 9110 8.8.2.2): it counts where there is a
+// Date at least a second later, by the same clock. Static files that all have
+// one date, as in reproducible images, keep it through a rotation all the same,
+// so no validator may be trusted for ever.
+func Validators(h http.Header) (etag, lastModified string) {
+	etag, lastModified = trim(h.Get("ETag")), trim(h.Get("Last-Modified"))
+	modified, err := http.ParseTime(lastModified)
+	if err != nil {
+		return etag, ""
+	}
+	date, err := http.ParseTime(trim(h.Get("Date")))
+	if err != nil || date.Sub(modified) < time.Second {
+		return etag, ""
+	}
+	return etag, lastModified
+}
+
 // RetryAfter returns how long the server asks to wait from now on: a number
 // of seconds or a date (RFC 9110 10.2.3). It is 0 if the header is absent,
 // cannot be read, or names a moment in the past.

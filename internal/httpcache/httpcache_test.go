@@ -23,6 +23,30 @@ func header(lines ...string) http.Header {
 	return h
 }
 
+func TestValidators_DateNeedsDate(t *testing.T) {
+	for _, test := range []struct {
+		rule               string
+		header             http.Header
+		etag, lastModified string
+	}{
+		{"none", nil, "", ""},
+		{"an ETag as it came", header(`ETag: W/"a,b"`), `W/"a,b"`, ""},
+		{"an ETag needs no Date", header(`ETag: "1"`, "Last-Modified: "+at(-time.Hour)), `"1"`, ""},
+		{"an old date", header("Last-Modified: "+at(-time.Hour), "Date: "+at(0)), "", at(-time.Hour)},
+		{"a date of a second ago", header("Last-Modified: "+at(-time.Second), "Date: "+at(0)), "", at(-time.Second)},
+		{"a date of the same second", header("Last-Modified: "+at(0), "Date: "+at(0)), "", ""},
+		{"a date to come", header("Last-Modified: "+at(time.Hour), "Date: "+at(0)), "", ""},
+		{"by the server's clock, not ours", header("Last-Modified: "+at(time.Hour), "Date: "+at(2*time.Hour)), "", at(time.Hour)},
+		{"a Date that cannot be read", header("Last-Modified: "+at(-time.Hour), "Date: today"), "", ""},
+		{"a date that cannot be read", header("Last-Modified: yesterday", "Date: "+at(0)), "", ""},
+		{"of reproducible images", header("Last-Modified: Tue, 01 Jan 1980 00:00:01 GMT", "Date: "+at(0)), "", "Tue, 01 Jan 1980 00:00:01 GMT"},
+	} {
+		if etag, modified := Validators(test.header); etag != test.etag || modified != test.lastModified {
+			t.Errorf("%s: %q and %q, want %q and %q", test.rule, etag, modified, test.etag, test.lastModified)
+		}
+	}
+}
+
 func TestLifetime(t *testing.T) {
 	tests := []struct {
 		rule   string

@@ -118,6 +118,7 @@ func TestClient_ConditionalRequests(t *testing.T) {
 		env.EditResponses(func(_ *http.Request, resp *http.Response) {
 			resp.Header.Del("ETag")
 			resp.Header.Set("Last-Modified", date)
+			resp.Header.Set("Date", "Sat, 01 Jan 2000 00:00:01 GMT")
 		})
 		c := env.NewClient()
 		testkit.WantKey(t, c, "k1")
@@ -139,6 +140,7 @@ func TestClient_ConditionalRequests(t *testing.T) {
 				resp.Header = http.Header{}
 			} else {
 				resp.Header.Set("Last-Modified", "Sat, 01 Jan 2000 00:00:00 GMT")
+				resp.Header.Set("Date", "Sat, 01 Jan 2000 00:00:01 GMT")
 				resp.Header.Set("Cache-Control", "max-age=300")
 			}
 		})
