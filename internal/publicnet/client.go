@@ -2,22 +2,47 @@ package publicnet
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
 	"syscall"
 	"time"
+
+	"github.com/seed-22400188/jwks/internal/fetch"
 )
 
-// Client returns a copy of client, nil for the default one, that reaches
-// nothing but public addresses. An *http.Transport is cloned and its dialer
-// guarded; it keeps no connections and uses no proxy, which would dial in its
-// place. Of any other RoundTripper only the URLs can be judged, those of
-// redirects included.
+// Client returns a copy of client that reaches nothing but public addresses. An
+// *http.Transport is cloned and its dialer guarded; it keeps no connections and
+// uses no proxy, which would dial in its place. Of any other RoundTripper only
+// the URLs can be judged, those of redirects included. For a nil client, and
+// for one without a transport, it is that of [New]: whatever
+// [http.DefaultTransport] is by now, it may be somebody's who does not guard.
 func Client(client *http.Client) *http.Client {
 	return WithLookup(client, func(ctx context.Context, host string) ([]netip.Addr, error) {
 		return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	})
+}
+
+// New returns a client with a transport of its own that reaches nothing but
+// public addresses, with these settings of TLS; nil: those of crypto/tls.
+func New(config *tls.Config) *http.Client {
+	return &http.Client{Transport: roundTripper{ownTransport(config)}}
+}
+
+// ownTransport is that of package fetch behind the guard.
+func ownTransport(config *tls.Config) *http.Transport {
+	t := withoutDialers(fetch.NewTransport(config))
+	t.DialContext = guardedDialer().DialContext
+	return t
+}
+
+// IsNotFound says whether a request failed because the name of the host does
+// not exist (RFC 8020), as opposed to a resolver that could not tell.
+func IsNotFound(err error) bool {
+	var dns *net.DNSError
+	return errors.As(err, &dns) && dns.IsNotFound
 }
 
 // Lookup resolves a name.
@@ -34,16 +59,9 @@ func WithLookup(client *http.Client, lookup Lookup) *http.Client {
 	g := *client
 	switch t := client.Transport.(type) {
 	case nil:
-		std, ok := http.DefaultTransport.(*http.Transport)
-		if !ok { // somebody's own, for tracing or for a test
-			g.Transport = roundTripper{http.DefaultTransport}
-			break
-		}
-		own := transport(std)
-		own.DialContext = guardedDialer().DialContext
-		g.Transport = roundTripper{own}
+		g.Transport = roundTripper{ownTransport(nil)}
 	case *http.Transport:
-		own := transport(t)
+		own := withoutDialers(fetch.CloneTransport(t))
 		if theirs := t.DialContext; theirs != nil {
 			own.DialContext = guardDial(theirs, lookup)
 		} else {
@@ -69,9 +87,8 @@ func (g roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	return g.base.RoundTrip(r)
 }
 
-// transport copies what does not dial.
-func transport(t *http.Transport) *http.Transport {
-	t = t.Clone()
+// withoutDialers takes from a transport what dials.
+func withoutDialers(t *http.Transport) *http.Transport {
 	t.Proxy = nil
 	t.DisableKeepAlives = true
 	//lint:ignore SA1019 deprecated, and it would get around the guard
