@@ -100,10 +100,15 @@ func (v *Validator) fetchIdentity(ctx context.Context, token string) ([]byte, er
 		MaxSize:   identityMaxSize,
 		AllowHTTP: true, // New has checked the URL
 		UserAgent: fetch.UserAgent,
+		NoHints:   true, // they are about options that do not reach here
 	})
 	answer, err := fetcher.Get(ctx, fetch.Request{URL: v.identityURL})
 	if err == nil {
 		return answer.Body, nil
+	}
+	var timeout interface{ Timeout() bool }
+	if v.own != nil && errors.As(err, &timeout) && timeout.Timeout() {
+		v.own.CloseIdleConnections() // the one that was used may be dead
 	}
 	failed := &jwks.FetchError{URL: v.identityURL, Err: err}
 	var e *fetch.Error
@@ -141,8 +146,8 @@ func identityClient(theirs *http.Client) (*http.Client, *http.Transport) {
 	var own *http.Transport
 	if theirs != nil {
 		c = *theirs
-	} else if std, ok := http.DefaultTransport.(*http.Transport); ok {
-		own = std.Clone() // its idle connections end with Close
+	} else {
+		own = fetch.NewTransport(nil) // its idle connections end with Close
 		c.Transport = own
 	}
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

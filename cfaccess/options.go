@@ -42,8 +42,8 @@ func WithVerifierOptions(opts ...jwks.VerifierOption) Option {
 
 // WithHTTPClient sets the HTTP client for the keys and the identity endpoint.
 // Its cookie jar is not used, and for the identity endpoint no redirect is
-// followed. Default: a transport like [http.DefaultTransport]. nil is
-// [jwks.ErrConfig].
+// followed. Default: a transport of its own, with the proxy of the environment
+// ([http.ProxyFromEnvironment]). nil is [jwks.ErrConfig].
 func WithHTTPClient(c *http.Client) Option {
 	return option(func(cfg *config) error {
 		if c == nil {
