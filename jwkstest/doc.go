@@ -5,7 +5,7 @@
 //
 //	func TestHandler(t *testing.T) {
 //		issuer := jwkstest.New(t)
-//		client, err := jwks.NewClient(jwks.WithIssuer(issuer.URL()), jwks.WithHTTPClient(issuer.HTTPClient()))
+//		verifier := issuer.Verifier(t, jwks.WithAudience("my-api"))
 //		…
 //		token := issuer.Sign(map[string]any{"aud": "my-api", "scope": "read"})
 //		…

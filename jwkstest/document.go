@@ -35,8 +35,8 @@ func (i *Issuer) answer(r *http.Request) (*answer, error) {
 	if i.closed {
 		return nil, i.errClosed()
 	}
-	jwks := i.matches(r.URL.Path, "/jwks")
-	if !jwks && !i.matches(r.URL.Path, "/.well-known/openid-configuration") {
+	jwks := i.matches(r.URL.Path, jwksPath)
+	if !i.has(r.URL.Path) {
 		return plain(http.StatusNotFound), nil
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != "" { // "" is GET to a client
@@ -85,6 +85,17 @@ func (i *Issuer) answer(r *http.Request) (*answer, error) {
 		a.header.Set("Cache-Control", i.cacheControl)
 	}
 	return a, nil
+}
+
+// The places of the two documents, below the issuer.
+const (
+	jwksPath      = "/jwks"
+	discoveryPath = "/.well-known/openid-configuration"
+)
+
+// has says whether one of the issuer's documents is at this path.
+func (i *Issuer) has(path string) bool {
+	return i.matches(path, jwksPath) || i.matches(path, discoveryPath)
 }
 
 // wait carries out a delay, without i.mu, which its caller holds. It ends early,

@@ -1,14 +1,18 @@
 package jwkstest_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/seed-22400188/jwks"
 	"github.com/seed-22400188/jwks/jwkstest"
 )
 
@@ -122,4 +126,50 @@ func ExampleIssuer_Handler() {
 	defer resp.Body.Close()
 	fmt.Println(resp.Status, issuer.URL() == server.URL)
 	// Output: 200 OK true
+}
+
+func ExampleIssuer_Verifier() {
+	var t exampleT // in a test, its *testing.T
+	defer t.finish()
+
+	issuer := jwkstest.New(&t, jwkstest.WithAlgorithms("ES256"))
+	verifier := issuer.Verifier(&t, jwks.WithAudience("my-api"))
+	for _, claims := range []map[string]any{
+		{"aud": "my-api", "exp": time.Now().Add(time.Minute)},
+		{"aud": "my-api", "exp": time.Now().Add(-time.Minute)},
+	} {
+		_, err := verifier.Verify(context.Background(), issuer.Sign(claims))
+		fmt.Println(errors.Is(err, jwt.ErrTokenExpired))
+	}
+	// Output:
+	// false
+	// true
+}
+
+func ExampleHTTPClient() {
+	a := jwkstest.Start(jwkstest.WithAlgorithms("ES256"), jwkstest.WithBaseURL("https://a.example"))
+	defer a.Close()
+	b := jwkstest.Start(jwkstest.WithAlgorithms("ES256"), jwkstest.WithBaseURL("https://b.example"))
+	defer b.Close()
+
+	issuers, err := jwks.NewIssuers(
+		jwks.TrustIssuers(a.URL(), b.URL()),
+		jwks.WithClientOptions(jwks.WithHTTPClient(jwkstest.HTTPClient(a, b))),
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer issuers.Close()
+	for _, issuer := range []*jwkstest.Issuer{a, b} {
+		key, err := issuers.KeyForToken(context.Background(), issuer.Sign(nil))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(key.ID(), key.Issuer())
+	}
+	// Output:
+	// k1 https://a.example
+	// k1 https://b.example
 }

@@ -21,6 +21,8 @@ type Issuer struct {
 	path      string // the path of documents, decoded
 	host      string // see hostOf
 
+	withoutKeyIDs bool
+
 	mu              sync.Mutex
 	made            []*signingKey // every key, removed ones too; the last is the newest
 	published       []*signingKey
@@ -72,7 +74,7 @@ func newIssuer(opts []Option) (*Issuer, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	i := &Issuer{url: c.base + c.path, waiting: make(map[chan struct{}]struct{})}
+	i := &Issuer{url: c.base + c.path, withoutKeyIDs: c.withoutKeyIDs, waiting: make(map[chan struct{}]struct{})}
 	i.documents = strings.TrimRight(i.url, "/")
 	u, err := url.Parse(i.documents)
 	if err != nil {
@@ -96,8 +98,9 @@ func (i *Issuer) URL() string { return i.url }
 // JWKSURL is where the key set is: /jwks below the issuer.
 func (i *Issuer) JWKSURL() string { return i.documents + "/jwks" }
 
-// AddKey makes a key for an algorithm of [WithAlgorithms], publishes it behind
-// the others and signs with it from now on. It returns the key's ID. An unknown
+// AddKey makes a key for an algorithm of [WithAlgorithms] and publishes it
+// behind the others. It does not sign yet, as issuers publish a key before they
+// rotate to it; [WithKeyID] signs with it. It returns the key's ID. An unknown
 // algorithm panics.
 func (i *Issuer) AddKey(alg string) (kid string) {
 	i.mu.Lock()
@@ -109,8 +112,9 @@ func (i *Issuer) AddKey(alg string) (kid string) {
 	return kid
 }
 
-// Rotate is [Issuer.AddKey] with the algorithm of the key that signs now, which
-// stays published: tokens of both verify until [Issuer.RemoveKey].
+// Rotate makes a key with the algorithm of the key that signs now, publishes it
+// and signs with it from now on. The one before stays published: tokens of both
+// verify until [Issuer.RemoveKey]. It returns the new key's ID.
 func (i *Issuer) Rotate() (kid string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -118,6 +122,7 @@ func (i *Issuer) Rotate() (kid string) {
 	if err != nil {
 		panic("jwkstest: Rotate: " + err.Error())
 	}
+	i.signer = i.made[len(i.made)-1]
 	return kid
 }
 
@@ -166,15 +171,14 @@ func (i *Issuer) Close() {
 	}
 }
 
-// addKey makes the next key and signs with it. The caller holds i.mu or is the only one.
+// addKey makes and publishes the next key. The caller holds i.mu or is the only one.
 func (i *Issuer) addKey(alg string) (string, error) {
-	k, err := newSigningKey("k"+strconv.Itoa(len(i.made)+1), alg)
+	k, err := newSigningKey("k"+strconv.Itoa(len(i.made)+1), alg, i.withoutKeyIDs)
 	if err != nil {
 		return "", err
 	}
 	i.made = append(i.made, k)
 	i.published = append(i.published, k)
-	i.signer = k
 	return k.kid, nil
 }
 

@@ -142,7 +142,9 @@ type signingKey struct {
 	jwk      json.RawMessage
 }
 
-func newSigningKey(kid, alg string) (*signingKey, error) {
+// newSigningKey makes a key. Without key IDs the kid is a name for the issuer's
+// own functions, and is not published.
+func newSigningKey(kid, alg string, withoutKeyIDs bool) (*signingKey, error) {
 	a, err := algorithmNamed(alg)
 	if err != nil {
 		return nil, err
@@ -151,7 +153,11 @@ func newSigningKey(kid, alg string) (*signingKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a key for %s: %w", alg, err)
 	}
-	jwk, err := a.publish(private.Public(), kid, alg)
+	published := kid
+	if withoutKeyIDs {
+		published = ""
+	}
+	jwk, err := a.publish(private.Public(), published, alg)
 	if err != nil {
 		pool.give(a.family, private)
 		return nil, fmt.Errorf("publishing the key %s for %s: %w", kid, alg, err)

@@ -38,15 +38,17 @@ func TestKeysAndWhichOneSigns(t *testing.T) {
 	steps := []step{
 		{"at the start the first signs", func(*jwkstest.Issuer) string { return "" }, "", []string{"k1", "k2"}, "k1 ES256"},
 		{"a key that does not sign leaves", remove("k2"), "", []string{"k1"}, "k1 ES256"},
-		{"an added key signs", add("ES384"), "k3", []string{"k1", "k3"}, "k3 ES384"},
-		{"an unknown key changes nothing", remove("k9"), "", []string{"k1", "k3"}, "k3 ES384"},
-		{"rotate keeps the algorithm and the old key", (*jwkstest.Issuer).Rotate, "k4", []string{"k1", "k3", "k4"}, "k4 ES384"},
-		{"an older key leaves", remove("k3"), "", []string{"k1", "k4"}, "k4 ES384"},
+		{"an added key does not sign yet", add("ES384"), "k3", []string{"k1", "k3"}, "k1 ES256"},
+		{"an unknown key changes nothing", remove("k9"), "", []string{"k1", "k3"}, "k1 ES256"},
+		{"rotate keeps the algorithm and the old keys", (*jwkstest.Issuer).Rotate, "k4", []string{"k1", "k3", "k4"}, "k4 ES256"},
+		{"an older key leaves", remove("k3"), "", []string{"k1", "k4"}, "k4 ES256"},
 		{"the newest that is left signs", remove("k4"), "", []string{"k1"}, "k1 ES256"},
 		{"a removed key is not removed again", remove("k4"), "", []string{"k1"}, "k1 ES256"},
 		{"the last removed goes on signing", remove("k1"), "", nil, "k1 ES256"},
 		{"rotate from nothing", (*jwkstest.Issuer).Rotate, "k5", []string{"k5"}, "k5 ES256"},
-		{"an added key signs again", add("EdDSA"), "k6", []string{"k5", "k6"}, "k6 EdDSA"},
+		{"another one is published ahead of time", add("EdDSA"), "k6", []string{"k5", "k6"}, "k5 ES256"},
+		{"it signs once it is the newest that is left", remove("k5"), "", []string{"k6"}, "k6 EdDSA"},
+		{"rotate keeps that algorithm", (*jwkstest.Issuer).Rotate, "k7", []string{"k6", "k7"}, "k7 EdDSA"},
 	}
 	issuer := jwkstest.New(t, jwkstest.WithAlgorithms("ES256", "EdDSA"))
 	for _, s := range steps {

@@ -17,8 +17,9 @@ type option func(*config) error
 func (f option) apply(c *config) error { return f(c) }
 
 type config struct {
-	algorithms []string
-	base, path string
+	algorithms    []string
+	base, path    string
+	withoutKeyIDs bool
 }
 
 // WithAlgorithms sets the issuer's first keys: one for each name, k1, k2 and so
@@ -57,6 +58,18 @@ func WithPath(path string) Option {
 			return fmt.Errorf("jwkstest: WithPath: %q is not the path of a URL", path)
 		}
 		c.path = path
+		return nil
+	})
+}
+
+// WithoutKeyIDs publishes keys without a "kid" and signs tokens without one (RFC
+// 7517 section 4.5, RFC 7515 section 4.1.4: it is optional), as issuers with a
+// single key do. The key IDs that [Issuer.AddKey] and [Issuer.Rotate] return
+// still tell the keys apart for [Issuer.RemoveKey] and [WithKeyID]. The default
+// is to have key IDs.
+func WithoutKeyIDs() Option {
+	return option(func(c *config) error {
+		c.withoutKeyIDs = true
 		return nil
 	})
 }

@@ -23,9 +23,10 @@ type signing struct {
 }
 
 // WithKeyID signs with the issuer's key of this ID, also one that
-// [Issuer.RemoveKey] took out of the key set. An ID that the issuer never had
-// only goes into the header, and the key that signs by default signs. The
-// default is the newest key.
+// [Issuer.RemoveKey] took out of the key set, or that [Issuer.AddKey] published
+// ahead of time. An ID that the issuer never had only goes into the header, and
+// the key that signs by default signs. The default is the key of the last
+// [Issuer.Rotate].
 func WithKeyID(kid string) SignOption {
 	return signOption(func(s *signing) { s.kid = &kid })
 }
@@ -47,13 +48,14 @@ func WithHeader(name string, value any) SignOption {
 //   - iat: now, and exp: in an hour, by the clock of package time, which a
 //     testing/synctest bubble fakes
 //
-// A claim whose value is nil stays out, these four included; for a null, use
+// A claim that is a [time.Time] is written as a NumericDate (RFC 7519 section
+// 2), in whole seconds: {"exp": time.Now().Add(time.Minute)}. A claim whose value is nil stays out, these four included; for a null, use
 // json.RawMessage("null"). Other values are marshalled as they are, so that a
 // claim can have a wrong type. Sign leaves the map alone.
 //
-// The newest key signs, at the start the first one of [WithAlgorithms]; what
-// signs once it was removed, [Issuer.RemoveKey] says. A value that
-// encoding/json cannot marshal panics.
+// The key of the last [Issuer.Rotate] signs, at the start the first one of
+// [WithAlgorithms]; what signs once it was removed, [Issuer.RemoveKey] says. A
+// value that encoding/json cannot marshal panics.
 func (i *Issuer) Sign(claims map[string]any, opts ...SignOption) string {
 	s := signing{header: make(map[string]any)}
 	for _, o := range opts {
@@ -62,7 +64,10 @@ func (i *Issuer) Sign(claims map[string]any, opts ...SignOption) string {
 	key := i.keyFor(s.kid)
 
 	header := map[string]any{"alg": key.alg, "kid": key.kid, "typ": "JWT"}
-	if s.kid != nil {
+	if i.withoutKeyIDs {
+		delete(header, "kid")
+	}
+	if s.kid != nil && !(i.withoutKeyIDs && *s.kid == key.kid) {
 		header["kid"] = *s.kid
 	}
 	now := time.Now()
@@ -72,7 +77,7 @@ func (i *Issuer) Sign(claims map[string]any, opts ...SignOption) string {
 		"iat": now.Unix(),
 		"exp": now.Add(time.Hour).Unix(),
 	}
-	input := segment("header", header, s.header) + "." + segment("claims", payload, claims)
+	input := segment("header", header, s.header) + "." + segment("claims", payload, numericDates(claims))
 	signature, err := key.sign(input, key.private)
 	if err != nil {
 		panic(fmt.Sprintf("jwkstest: Sign: signing with %s (%s): %v", key.kid, key.alg, err))
@@ -99,6 +104,17 @@ func (i *Issuer) issuerFor(claims map[string]any) string {
 		return strings.Replace(i.url, tenantID, tid, 1)
 	}
 	return i.url
+}
+
+// numericDates copies claims with every time.Time as a NumericDate.
+func numericDates(claims map[string]any) map[string]any {
+	claims = maps.Clone(claims)
+	for name, v := range claims {
+		if t, ok := v.(time.Time); ok {
+			claims[name] = t.Unix()
+		}
+	}
+	return claims
 }
 
 // segment lays set over defaults, leaves out what is nil, and encodes the rest.

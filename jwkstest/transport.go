@@ -6,7 +6,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // HTTPClient returns a new HTTP client that reaches this issuer in memory and
@@ -16,22 +19,57 @@ import (
 // as for a host that does not exist, with a [net.DNSError]; after
 // [Issuer.Close] requests fail as if nobody listened. Requests end with their
 // context.
-func (i *Issuer) HTTPClient() *http.Client { return &http.Client{Transport: transport{i}} }
+func (i *Issuer) HTTPClient() *http.Client { return HTTPClient(i) }
 
-type transport struct{ issuer *Issuer }
+// HTTPClient returns one client that reaches several issuers in memory, each at
+// its own URL, as [Issuer.HTTPClient] reaches one: for services that trust more
+// than one issuer. [WithBaseURL] and [WithPath] tell issuers apart; two of the
+// same URL panic.
+func HTTPClient(issuers ...*Issuer) *http.Client {
+	for n, i := range issuers {
+		for _, other := range issuers[:n] {
+			if i != other && i.documents == other.documents {
+				panic(fmt.Sprintf("jwkstest: HTTPClient: two issuers are at %s: tell them apart by WithBaseURL or WithPath", i.documents))
+			}
+		}
+	}
+	return &http.Client{Transport: transport(slices.Clone(issuers))}
+}
+
+type transport []*Issuer
+
+// issuer finds who answers for a URL: of several on one host the one that has a
+// document there, else the first.
+func (t transport) issuer(u *url.URL) *Issuer {
+	var first *Issuer
+	host := hostOf(u)
+	for _, i := range t {
+		if i.host != host {
+			continue
+		}
+		if i.has(u.Path) {
+			return i
+		}
+		if first == nil {
+			first = i
+		}
+	}
+	return first
+}
 
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
 		defer r.Body.Close() // a RoundTripper closes it, errors or not
 	}
-	if host := hostOf(r.URL); host != t.issuer.host {
+	issuer := t.issuer(r.URL)
+	if issuer == nil {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{
-			Err:        fmt.Sprintf("no such host: this client of jwkstest reaches only %q", t.issuer.host),
+			Err:        "no such host: this client of jwkstest reaches only " + t.hosts(),
 			Name:       r.URL.Hostname(),
 			IsNotFound: true,
 		}}
 	}
-	a, err := t.issuer.answer(r)
+	a, err := issuer.answer(r)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +91,20 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		ContentLength: length,
 		Request:       r,
 	}, nil
+}
+
+// hosts lists whom the client reaches.
+func (t transport) hosts() string {
+	var hosts []string
+	for _, i := range t {
+		if host := strconv.Quote(i.host); !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
+	if hosts == nil {
+		return "nobody"
+	}
+	return strings.Join(hosts, ", ")
 }
 
 // Handler serves the issuer on a real socket, for code whose HTTP client cannot
