@@ -53,6 +53,18 @@ func (i *Issuer) answer(r *http.Request) (*answer, error) {
 	}
 	*count++
 
+	a, err := i.answerUnder(r, fault, document, jwks)
+	if err != nil {
+		return nil, err
+	}
+	if i.cacheControl != "" {
+		a.header.Set("Cache-Control", i.cacheControl)
+	}
+	return a, nil
+}
+
+// answerUnder answers a request for a document as the fault has it.
+func (i *Issuer) answerUnder(r *http.Request, fault Fault, document func() []byte, jwks bool) (*answer, error) {
 	a := plain(http.StatusOK)
 	switch fault.kind {
 	case faultStatus:
@@ -65,7 +77,7 @@ func (i *Issuer) answer(r *http.Request) (*answer, error) {
 	case faultDrop:
 		return nil, fmt.Errorf("jwkstest: connection dropped: %w", io.ErrUnexpectedEOF)
 	case faultHang, faultDelay:
-		if err := i.wait(ctx, fault); err != nil {
+		if err := i.wait(r.Context(), fault); err != nil {
 			return nil, err
 		}
 		fallthrough // the document as it is now, after the delay
@@ -80,9 +92,6 @@ func (i *Issuer) answer(r *http.Request) (*answer, error) {
 				i.requests.NotModified++
 			}
 		}
-	}
-	if i.cacheControl != "" {
-		a.header.Set("Cache-Control", i.cacheControl)
 	}
 	return a, nil
 }

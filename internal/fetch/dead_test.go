@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -102,14 +101,19 @@ func (w *firewall) serve(conn net.Conn) {
 // awaitOpen waits until n connections are open.
 func (w *firewall) awaitOpen(t *testing.T, n int) {
 	t.Helper()
-	for start := time.Now(); ; runtime.Gosched() {
+	limit := time.After(30 * time.Second)
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for {
 		w.mu.Lock()
 		open := w.open
 		w.mu.Unlock()
 		if open == n {
 			return
 		}
-		if time.Since(start) > 3*time.Second { // less than the idle timeout, which must not be what closes them
+		select {
+		case <-look.C:
+		case <-limit: // far beyond the 5 s after which an idle connection ends by itself
 			t.Fatalf("%d connections are open, want %d", open, n)
 		}
 	}
