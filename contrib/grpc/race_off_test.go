@@ -1,0 +1,5 @@
+//go:build !race
+
+package jwksgrpc_test
+
+const raceEnabled = false
