@@ -1,0 +1,5 @@
+//go:build !race
+
+package jwksconnect_test
+
+const raceEnabled = false
