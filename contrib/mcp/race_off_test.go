@@ -1,0 +1,5 @@
+//go:build !race
+
+package jwksmcp_test
+
+const raceEnabled = false
