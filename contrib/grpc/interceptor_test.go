@@ -209,7 +209,7 @@ func TestScopes_ByMethodAndService(t *testing.T) {
 	verifier := newVerifier(t, issuer)
 	opts := []jwksgrpc.Option{
 		jwksgrpc.RequireScopes("/a.B/*", "base"),
-		jwksgrpc.RequireScopes("/a.B/Write", "write", "base"),
+		jwksgrpc.RequireScopes("/a.B/Write", "write"),
 		jwksgrpc.Public("/a.B/Ping", "/p.Q/*"),
 		jwksgrpc.RequireScopes("/p.Q/Admin", "admin"),
 	}

@@ -200,6 +200,25 @@ func TestStream_Goexit(t *testing.T) {
 	}
 }
 
+// TestStream_WaitsForItsHandler when the call ends and the token does not: only at
+// the token's end is a handler left behind.
+func TestStream_WaitsForItsHandler(t *testing.T) {
+	issuer := newIssuer(t)
+	interceptor := jwksgrpc.StreamServerInterceptor(newVerifier(t, issuer), jwksgrpc.EndStreamsAtExpiry())
+	ctx, cancel := context.WithCancel(incoming(t.Context(), "Bearer "+sign(issuer, nil)))
+	left, own := false, errors.New("the handler's own")
+	err := interceptor(nil, fakeStream{ctx: ctx}, &grpc.StreamServerInfo{}, func(_ any, s grpc.ServerStream) error {
+		cancel()
+		<-s.Context().Done()
+		runtime.Gosched()
+		left = true
+		return own
+	})
+	if !left || err != own {
+		t.Errorf("the interceptor returned %v, and the handler has left: %t", err, left)
+	}
+}
+
 // fakeStream is a stream that is only asked for its context.
 type fakeStream struct {
 	grpc.ServerStream

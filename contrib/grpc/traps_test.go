@@ -31,7 +31,7 @@ const retrying = `{"methodConfig": [{"name": [{}], "retryPolicy": {"maxAttempts"
 // TestOutage_ClientComesBack is an outage that a client with gRPC's own retries
 // survives: it waits as long as it is told, which RetryInfo alone would not do.
 func TestOutage_ClientComesBack(t *testing.T) {
-	for _, kind := range []string{"unary", "stream", "AuthFunc", "Error in a method"} {
+	for _, kind := range []string{"unary", "stream", "AuthFunc", "Error in a public method", "Error behind a token"} {
 		t.Run(kind, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				issuer := newIssuer(t)
@@ -72,8 +72,13 @@ func serverOf(kind string, verifier *jwks.Verifier) ([]grpc.ServerOption, *servi
 				}
 				return handler(ctx, req)
 			})}, &service{}
-	case "Error in a method":
-		return protected(verifier, jwksgrpc.Public(unaryCall)), &service{unary: func(ctx context.Context) error {
+	case "Error in a public method", "Error behind a token":
+		passing := verifierFunc(func(context.Context, string) (*jwks.Token, error) { return &jwks.Token{}, nil })
+		var opts []jwksgrpc.Option
+		if kind == "Error in a public method" {
+			opts = append(opts, jwksgrpc.Public(unaryCall))
+		}
+		return protected(passing, opts...), &service{unary: func(ctx context.Context) error {
 			md, _ := metadata.FromIncomingContext(ctx)
 			_, err := verifier.Verify(ctx, md["authorization"][0])
 			return jwksgrpc.Error(err)
