@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
-	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/seed-22400188/jwks/internal/claims"
 	"github.com/seed-22400188/jwks/internal/compact"
 	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/jws"
 	"github.com/seed-22400188/jwks/internal/show"
+	"github.com/seed-22400188/jwks/internal/tokencache"
 )
 
 // Verifier verifies tokens (RFC 7519 section 7.2) with the keys of a source.
@@ -28,8 +28,8 @@ type Verifier struct {
 	rechecker     rechecker // nil: the source cannot look again
 	claims        *claims.Policy
 	headers       *compact.HeaderCache
-	cache         *lru.Cache[string, *Token] // of verified tokens; nil: off
-	buffers       sync.Pool                  // of *[]byte
+	cache         *tokencache.Cache[*Token] // of verified tokens; nil: off
+	buffers       sync.Pool                 // of *[]byte
 }
 
 // maxPooledBuffer bounds the buffers that are kept for later tokens.
@@ -52,9 +52,7 @@ func NewVerifier(source KeySource, opts ...VerifierOption) (*Verifier, error) {
 	_, v.needsIssuer = source.(*Issuers)
 	v.rechecker, _ = asOurs[rechecker](source)
 	if c.cacheSize > 0 {
-		if v.cache, err = lru.New[string, *Token](c.cacheSize); err != nil {
-			return nil, configError("WithTokenCache", "%v", err)
-		}
+		v.cache = tokencache.New[*Token](c.cacheSize)
 	}
 	return v, nil
 }

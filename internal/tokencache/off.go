@@ -1,6 +1,5 @@
 //go:build !jwks_tokencache
 
-// Package tokencache holds the default size of a verifier's token cache.
 package tokencache
 
 // Size applies where WithTokenCache says nothing. The build tag
