@@ -76,3 +76,9 @@ modules: ## vet and test the nested modules
 		echo "== $$module"; \
 		(cd $$module && $(GO) vet ./... && $(GO) test ./...); \
 	done
+
+.PHONY: interop
+interop: ## real issuers and clients; writes interop/RESULTS.md
+	@if command -v npm >/dev/null; then cd interop && npm ci --ignore-scripts --no-audit --no-fund; \
+		else echo "npm is missing: get Node.js 20 or newer; its parts will be skipped"; fi
+	cd interop && $(GO) test -count=1 -timeout 8m -results RESULTS.md -least 8 .
