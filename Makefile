@@ -15,7 +15,7 @@ MODULES = $(patsubst %/go.mod,%,$(wildcard examples/*/go.mod internal/*/go.mod b
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## compile everything
@@ -34,12 +34,13 @@ race: ## run them under the race detector
 	$(GO) test -race ./...
 
 .PHONY: lint
-lint: ## gofmt, vet, doc comments, go.mod, staticcheck
+lint: ## gofmt, vet, doc comments, go.mod, staticcheck, workflows
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	$(GO) run ./internal/doccheck . ./jwkstest ./jwkshttp ./cfaccess
 	$(GO) mod tidy -diff
 	$(GO) run $(STATICCHECK) ./...
+	cd internal/repocheck && $(GO) run . workflows ../..
 
 .PHONY: vuln
 vuln: ## known vulnerabilities in what the code calls
@@ -82,3 +83,7 @@ interop: ## real issuers and clients; writes interop/RESULTS.md
 	@if command -v npm >/dev/null; then cd interop && npm ci --ignore-scripts --no-audit --no-fund; \
 		else echo "npm is missing: get Node.js 20 or newer; its parts will be skipped"; fi
 	cd interop && $(GO) test -count=1 -timeout 8m -results RESULTS.md -least 8 .
+
+.PHONY: release-check
+release-check: ## can this tree be released? FINAL=-final on the day
+	cd internal/repocheck && $(GO) run . release $(FINAL) ../..

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/seed-22400188/jwks/internal/show"
+	"github.com/seed-22400188/jwks/internal/version"
 )
 
 // maxValidator is how long a validator may be, in bytes, to be kept and sent
@@ -25,7 +26,7 @@ import (
 const maxValidator = 1024
 
 // UserAgent names this library and its version to the servers it asks.
-const UserAgent = "seed-jwks/0.1.0"
+const UserAgent = "seed-jwks/" + version.Number
 
 // Config says how to fetch. New does not check it; the limits are used as
 // they stand.
