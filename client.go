@@ -153,7 +153,10 @@ func (c *Client) KeyForToken(ctx context.Context, token string) (*Key, error) {
 // Keyfunc is for [jwt.Parse]: it finds the key for a token that golang-jwt has
 // parsed. It refuses what golang-jwt lets through: "crit" and "b64", text that
 // is not strict base64url, an "alg" that the key does not allow, and an "iss"
-// other than the issuer that the keys are bound to. The audience and the rest
+// other than the issuer that the keys are bound to, and a token bound to a key
+// of its sender ("cnf"), which is [ErrProofRequired] unless the context of
+// [Client.KeyfuncCtx] has a [Proof]: the program must judge it, golang-jwt has
+// no place for that. The audience and the rest
 // are for golang-jwt's options to check, and the signature is golang-jwt's to
 // verify: a key that was replaced under its kid is noticed at the next refresh
 // only, and PS256, PS384 and PS512 pass with any salt length. A [Verifier]

@@ -23,7 +23,7 @@
 //
 // # The path of a token
 //
-// A [Verifier] takes a token through nine steps and stops at the first error:
+// A [Verifier] takes a token through ten steps and stops at the first error:
 //
 //	1  size       at most 16 KiB                                    WithMaxTokenSize
 //	2  form       three segments of strict base64url                RFC 7515 section 7.1
@@ -33,7 +33,8 @@
 //	6  keys       by kid, x5t#S256, x5t, or the only one that fits  KeySource
 //	7  signature  by a key that allows the algorithm                RFC 7515 section 5.2
 //	8  claims     a JSON object, no duplicates, types checked       RFC 7519 section 4
-//	9  policy     issuer, audience, times, and your own checks      VerifierOption
+//	9  policy     issuer, audience, times, and more                 VerifierOption
+//	10 proof      of a token bound to a key; then your own checks   Proof, WithCheck
 //
 // Nothing is fetched before step 6, and no claim is interpreted before step 8,
 // except that several issuers are told apart by the unverified "iss". What
@@ -59,6 +60,7 @@
 //	  jwt.ErrTokenInvalidAudience
 //	  jwt.ErrTokenInvalidIssuer
 //	  jwt.ErrTokenRequiredClaimMissing
+//	  ErrProofRequired
 //
 // # Freshness
 //

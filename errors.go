@@ -1,10 +1,13 @@
 package jwks
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/show"
@@ -55,6 +58,10 @@ var (
 	// limit, 16 KiB unless [WithMaxTokenSize] says otherwise. Nothing of it
 	// was decoded.
 	ErrTokenTooLarge = fault.ErrTokenTooLarge
+
+	// ErrProofRequired is [ErrTokenInvalid]: the token is bound to a key ("cnf",
+	// RFC 7800), and nothing proved that its sender has the key. See [Proof].
+	ErrProofRequired = fault.New("jwks: proof of possession required", ErrTokenInvalid)
 
 	// ErrIssuerMismatch is [ErrUnavailable]: the discovery document names
 	// another issuer (OpenID Connect Discovery 1.0 section 4.3).
@@ -136,6 +143,73 @@ func classified(err error) error {
 		return fault.Invalid(show.Quote(err.Error()), cause)
 	}
 	return fault.Unavailable(show.Quote(err.Error()), cause)
+}
+
+// Reason is a short constant word for an error, for metrics and logs, so that
+// nobody has to write the list of sentinels again:
+//
+//	closed, canceled, unavailable   of class [ErrUnavailable]; canceled: the caller gave up
+//	too_large, malformed            [ErrTokenTooLarge]; form, header or a claim's type; also [ErrUnsupportedCritical]
+//	algorithm                       [ErrAlgorithmNotAllowed]
+//	not_trusted                     [ErrIssuerNotTrusted]
+//	key_not_found, signature        [ErrKeyNotFound]; golang-jwt's ErrTokenSignatureInvalid
+//	check                           refused by a function of [WithCheck]
+//	proof                           [ErrProofRequired]
+//	issuer, audience                golang-jwt's ErrTokenInvalidIssuer, ErrTokenInvalidAudience
+//	claim                           a required claim is missing, or a claim or the "typ" is not as wanted
+//	not_yet_valid, expired          "nbf" or "iat" in the future; "exp" or the age
+//	other                           anything else
+//
+// It is "" for nil. Of several things that are wrong with a token it names the
+// one that stands first here, except that a missing claim is told as "claim"
+// whichever it is.
+func Reason(err error) string {
+	if err == nil {
+		return ""
+	}
+	words := invalidWords
+	if errors.Is(err, ErrUnavailable) {
+		words = unavailableWords
+	}
+	for _, r := range words {
+		for _, sentinel := range r.errs {
+			if errors.Is(err, sentinel) {
+				return r.word
+			}
+		}
+	}
+	return "other"
+}
+
+// reasonWord is a word of Reason, and what an error matches that has it.
+type reasonWord struct {
+	word string
+	errs []error
+}
+
+// The words of each class. The first that fits counts: an error of golang-jwt
+// or of several problems matches more than one.
+var unavailableWords = []reasonWord{
+	{"closed", []error{ErrClosed}},
+	{"canceled", []error{context.Canceled, context.DeadlineExceeded}},
+	{"unavailable", []error{ErrUnavailable}},
+}
+
+var invalidWords = []reasonWord{
+	{"check", []error{fault.ErrCheck}},
+	{"proof", []error{ErrProofRequired}},
+	{"too_large", []error{ErrTokenTooLarge}},
+	{"malformed", []error{jwt.ErrTokenMalformed, ErrUnsupportedCritical}},
+	{"algorithm", []error{ErrAlgorithmNotAllowed}},
+	{"not_trusted", []error{ErrIssuerNotTrusted}},
+	{"key_not_found", []error{ErrKeyNotFound}},
+	{"signature", []error{jwt.ErrTokenSignatureInvalid}},
+	{"claim", []error{jwt.ErrTokenRequiredClaimMissing}},
+	{"issuer", []error{jwt.ErrTokenInvalidIssuer}},
+	{"audience", []error{jwt.ErrTokenInvalidAudience}},
+	{"not_yet_valid", []error{jwt.ErrTokenNotValidYet, jwt.ErrTokenUsedBeforeIssued}},
+	{"expired", []error{jwt.ErrTokenExpired}},
+	{"claim", []error{jwt.ErrTokenInvalidClaims, fault.ErrTokenType}},
 }
 
 // configError is one bad option: what it is called, what is wrong, and what to

@@ -17,6 +17,7 @@ func TestReasons_MatchTheirClass(t *testing.T) {
 		ErrAlgorithmNotAllowed: ErrTokenInvalid,
 		ErrUnsupportedCritical: ErrTokenInvalid,
 		ErrTokenTooLarge:       ErrTokenInvalid,
+		ErrProofRequired:       ErrTokenInvalid,
 		ErrIssuerMismatch:      ErrUnavailable,
 		ErrInvalidKeySet:       ErrUnavailable,
 		ErrInvalidMetadata:     ErrUnavailable,

@@ -69,6 +69,7 @@ func keysForParsed(ctx context.Context, source KeySource, t *jwt.Token) (any, er
 		return nil, fault.Malformed("golang-jwt found no signing method for it")
 	}
 	var keys []*Key
+	var bound bool // to a key of its sender
 	var err error
 	if t.Raw != "" {
 		var opened compact.Token
@@ -79,11 +80,17 @@ func keysForParsed(ctx context.Context, source KeySource, t *jwt.Token) (any, er
 			return nil, fault.Invalid("alg is "+show.Quote(opened.Header.Algorithm)+", and golang-jwt verifies "+show.Quote(t.Method.Alg()), ErrAlgorithmNotAllowed)
 		}
 		keys, err = keysFor(ctx, source, &opened)
+		bound = opened.Bound
 	} else {
 		keys, err = keysForUnread(ctx, source, t)
+		claims, _ := t.Claims.(jwt.MapClaims)
+		bound = claims["cnf"] != nil
 	}
 	if err != nil {
 		return nil, err
+	}
+	if bound && proofFrom(ctx) == nil {
+		return nil, proofRequired("golang-jwt has no place to judge a proof: use a Verifier, or judge it yourself and say so with KeyfuncCtx and ContextWithProof")
 	}
 	if len(keys) == 1 {
 		return keys[0].Public(), nil

@@ -28,6 +28,7 @@ type verifierConfig struct {
 	claims.Rules
 	audienceSet, noAudience bool
 	issuersSet, noIssuer    bool
+	noProof                 bool
 	algorithms              jws.Set
 	algorithmNames          []string // nil: the default
 	checks                  []func(context.Context, *Token) error

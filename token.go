@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/seed-22400188/jwks/internal/base64url"
 	"github.com/seed-22400188/jwks/internal/claims"
 	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/show"
@@ -26,6 +28,7 @@ type Token struct {
 	header Header
 	key    *Key
 	claims claims.Set
+	leeway time.Duration // that its verifier grants
 }
 
 // Issuer returns "iss" (RFC 7519 section 4.1.1), "" when absent.
@@ -42,6 +45,16 @@ func (t *Token) Audience() []string { return slices.Clone(t.claims.Audience) }
 // of a second that the token has, cut at the nanosecond. The zero time when
 // absent, which [WithoutExpiry] and [WithoutTimeChecks] let happen.
 func (t *Token) ExpiresAt() time.Time { return t.claims.ExpiresAt.Time }
+
+// ValidUntil returns when this token stops being valid: "exp" plus the leeway
+// that its verifier grants ([WithLeeway]). The zero time without an exp. For
+// streams that should end, and caches that should forget, with the token.
+func (t *Token) ValidUntil() time.Time {
+	if t.ExpiresAt().IsZero() {
+		return time.Time{}
+	}
+	return t.ExpiresAt().Add(t.leeway)
+}
 
 // NotBefore returns "nbf" (RFC 7519 section 4.1.5) as ExpiresAt does.
 func (t *Token) NotBefore() time.Time { return t.claims.NotBefore.Time }
@@ -80,6 +93,19 @@ func (t *Token) HasScopes(scopes ...string) bool {
 	return true
 }
 
+// Strings returns a claim that is a string, or the strings of a claim that is an
+// array. A name that begins with "/" is a JSON Pointer (RFC 6901):
+// "/realm_access/roles". It is nil when the claim is absent or something else,
+// when the pointer is malformed, and when an object on its way has a member
+// twice. The slice is the caller's.
+func (t *Token) Strings(name string) []string {
+	path, err := claims.ParsePath(name)
+	if err != nil {
+		return nil
+	}
+	return t.claims.Strings(path)
+}
+
 // Claims decodes the payload into v, a pointer as for [json.Unmarshal], which
 // does it: what v holds and the token does not name stays, and numbers become
 // float64 in an any. Names of struct fields match in any case there; decode
@@ -89,7 +115,23 @@ func (t *Token) HasScopes(scopes ...string) bool {
 // ErrTokenInvalidClaims, with the cause in the chain. A v that is not a
 // pointer is a mistake of the program and of no class.
 func (t *Token) Claims(v any) error {
-	err := json.Unmarshal([]byte(t.claims.Text), v)
+	return decodeInto(v, []byte(t.claims.Text), "claim")
+}
+
+// DecodeHeader decodes the whole JOSE header (RFC 7515 section 4) into v, for
+// parameters that [Header] does not have. Errors and v are as for
+// [Token.Claims]. "jku", "jwk", "x5u" and "x5c" in it did not choose the key and
+// must not: whoever signed the token wrote them.
+func (t *Token) DecodeHeader(v any) error {
+	encoded, _, _ := strings.Cut(t.raw, ".")
+	text := make([]byte, base64url.DecodedLen(len(encoded)))
+	base64url.Decode(text, encoded) // as it did when the token was verified
+	return decodeInto(v, text, "header parameter")
+}
+
+// decodeInto decodes a JSON object. what is one of its members, for errors.
+func decodeInto(v any, text []byte, what string) error {
+	err := json.Unmarshal(text, v)
 	var misuse *json.InvalidUnmarshalError
 	var misfit *json.UnmarshalTypeError
 	switch {
@@ -98,15 +140,14 @@ func (t *Token) Claims(v any) error {
 	case errors.As(err, &misuse):
 		return err
 	case errors.As(err, &misfit): // its text may hold a number of the token, of any length
-		what := "claim " + show.Quote(misfit.Field) + " does"
 		if misfit.Field == "" {
-			what = "the claims do"
+			return fault.Invalid("the "+what+"s do not fit "+misfit.Type.String(), jwt.ErrTokenInvalidClaims, err)
 		}
-		return fault.Invalid(what+" not fit "+misfit.Type.String(), jwt.ErrTokenInvalidClaims, err)
+		return fault.Invalid(what+" "+show.Quote(misfit.Field)+" does not fit "+misfit.Type.String(), jwt.ErrTokenInvalidClaims, err)
 	case errors.Is(err, ErrUnavailable): // from an UnmarshalJSON of the program
 		return classified(err)
 	default:
-		return fault.Invalid("claims: "+show.Quote(err.Error()), jwt.ErrTokenInvalidClaims, err)
+		return fault.Invalid(what+"s: "+show.Quote(err.Error()), jwt.ErrTokenInvalidClaims, err)
 	}
 }
 

@@ -64,11 +64,11 @@ func NewVerifier(source KeySource, opts ...VerifierOption) (*Verifier, error) {
 //
 // Every error matches exactly one of [ErrTokenInvalid] and [ErrUnavailable],
 // and the reason below it: [ErrTokenTooLarge], [ErrUnsupportedCritical],
-// [ErrAlgorithmNotAllowed], [ErrIssuerNotTrusted], [ErrKeyNotFound], those of
-// the source, or golang-jwt's ErrTokenMalformed, ErrTokenSignatureInvalid,
-// ErrTokenExpired, ErrTokenNotValidYet, ErrTokenUsedBeforeIssued,
-// ErrTokenInvalidAudience, ErrTokenInvalidIssuer, ErrTokenRequiredClaimMissing
-// and ErrTokenInvalidClaims. Of the claims, everything that fails is reported
+// [ErrAlgorithmNotAllowed], [ErrIssuerNotTrusted], [ErrKeyNotFound],
+// [ErrProofRequired], those of the source, or golang-jwt's ErrTokenMalformed,
+// ErrTokenSignatureInvalid, ErrTokenExpired, ErrTokenNotValidYet,
+// ErrTokenUsedBeforeIssued, ErrTokenInvalidAudience, ErrTokenInvalidIssuer,
+// ErrTokenRequiredClaimMissing and ErrTokenInvalidClaims. Of the claims, everything that fails is reported
 // at once. No error holds the token or a part of its signature.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Token, error) {
 	token = compact.StripBearer(token)
@@ -119,7 +119,7 @@ func (v *Verifier) verify(ctx context.Context, token string, buffer *[]byte) (*T
 		return nil, err
 	}
 
-	t := &Token{raw: token, header: Header(opened.Header), key: key}
+	t := &Token{raw: token, header: Header(opened.Header), key: key, leeway: v.cfg.Leeway}
 	if err := t.claims.Read(opened.Payload(), v.cfg.Required); err != nil {
 		return nil, err
 	}
@@ -252,10 +252,13 @@ func sameKey(candidates []*Key, key *Key) *Key {
 	return nil
 }
 
-// validate judges a token whose signature was verified: its claims, and only
-// when they hold the program's own checks.
+// validate judges a token whose signature was verified: its claims, then the
+// proof that it may need, and only when they hold the program's own checks.
 func (v *Verifier) validate(ctx context.Context, t *Token) error {
 	if err := v.claims.Validate(&t.claims, t.header.Type, t.key.binding); err != nil {
+		return err
+	}
+	if err := checkProof(ctx, t, v.cfg.noProof); err != nil {
 		return err
 	}
 	if v.cfg.checks == nil {
@@ -288,7 +291,7 @@ func (v *Verifier) runChecks(ctx context.Context, t *Token) error {
 	switch {
 	case !refused.Empty():
 		refused.Texts = append(refused.Texts, undecided.Texts...)
-		return fault.Invalid("check: "+refused.Text(), refused.Reasons...)
+		return fault.Invalid("check: "+refused.Text(), append(refused.Reasons, fault.ErrCheck)...)
 	case !undecided.Empty():
 		return fault.Unavailable("check: "+undecided.Text(), undecided.Reasons...)
 	}

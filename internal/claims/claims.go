@@ -22,8 +22,9 @@ type Set struct {
 
 	azp, clientID strictjson.Value
 	scope, scp    strictjson.Value
-	missing       []string  // of the claims that the verifier requires
-	space         [2]string // where Audience lies when it is short
+	cnf           strictjson.Value // see Bound
+	missing       []string         // of the claims that the verifier requires
+	space         [2]string        // where Audience lies when it is short
 }
 
 // Read reads the payload: one JSON object without duplicate members, names
@@ -98,6 +99,8 @@ func (s *Set) readClaim(name string, v strictjson.Value) (problem string) {
 		s.scope = v
 	case "scp":
 		s.scp = v
+	case "cnf":
+		s.cnf = v
 	}
 	if !ok {
 		return " is not a string"

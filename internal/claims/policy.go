@@ -81,7 +81,7 @@ func (p *Policy) Validate(s *Set, typ string, b *binding.Binding) error {
 		}
 	}
 	if r.Types != nil && !matchesType(typ, r.Types) {
-		found.Add("typ is " + show.Quote(typ) + ", want " + show.OneOf(r.Types))
+		found.Add("typ is "+show.Quote(typ)+", want "+show.OneOf(r.Types), fault.ErrTokenType)
 	}
 	if r.AccessToken {
 		validateAccessToken(s, typ, &found)
@@ -168,7 +168,7 @@ func (p *Policy) wantedAudience() string {
 // as little as none.
 func validateAccessToken(s *Set, typ string, found *problems) {
 	if !matchesType(typ, []string{"at+jwt"}) {
-		found.Add("typ is " + show.Quote(typ) + `, want "at+jwt" (RFC 9068)`)
+		found.Add("typ is "+show.Quote(typ)+`, want "at+jwt" (RFC 9068)`, fault.ErrTokenType)
 	}
 	client, ok := s.clientID.OptionalText()
 	if !ok {
@@ -273,7 +273,8 @@ func (p *problems) err() error {
 	if p.Empty() {
 		return nil
 	}
-	if len(p.Reasons) > 0 { // golang-jwt's parser adds it to what its validator says
+	claim := func(reason error) bool { return reason != fault.ErrTokenType }
+	if slices.ContainsFunc(p.Reasons, claim) { // golang-jwt's parser adds it to what its validator says
 		p.Reasons = append(p.Reasons, jwt.ErrTokenInvalidClaims)
 	}
 	return fault.Invalid(p.Text(), p.Reasons...)

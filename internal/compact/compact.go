@@ -31,6 +31,7 @@ type Token struct {
 	Algorithm jws.Algorithm // of Header.Algorithm
 	Signed    string        // what the signature covers: RFC 7515 section 5.2, step 8
 	Signature []byte
+	Bound     bool // the payload has a "cnf" that is not null; known once UnverifiedIssuer was called
 
 	encodedHeader string // the header as it stands in the token
 	cached        bool   // Header came from a cache
@@ -191,6 +192,8 @@ func (t *Token) UnverifiedIssuer() (iss, tid string, err error) {
 			issuer = members.Value()
 		case "tid":
 			tenant = members.Value()
+		case "cnf":
+			t.Bound = members.Value().Kind() != strictjson.Null
 		}
 	}
 	if err := members.Err(); err != nil {

@@ -28,6 +28,12 @@ var (
 	ErrTokenTooLarge       = New("jwks: token too large", ErrTokenInvalid)
 )
 
+// Marks that only jwks.Reason looks for: what golang-jwt has no sentinel for.
+var (
+	ErrCheck     = New("jwks: refused by a check", ErrTokenInvalid) // of the program's own
+	ErrTokenType = New("jwks: token type", ErrTokenInvalid)         // the header's "typ"
+)
+
 // reason is a sentinel that belongs to one class for good.
 type reason struct {
 	text  string

@@ -242,3 +242,18 @@ func TestInvariant15_ClaimsInFreshMemory(t *testing.T) {
 		}
 	})
 }
+
+// Invariant 30: a token bound to a key is not accepted without proof.
+func TestInvariant30_BoundTokensNeedProof(t *testing.T) {
+	s := testkit.NewSigner(t, "EdDSA", "k1")
+	eachCacheMode(t, func(t *testing.T, mode cacheMode) {
+		v := mode.fixedVerifier(t, testkit.KeySetOf(t, s))
+		opted := mode.fixedVerifier(t, testkit.KeySetOf(t, s), jwks.WithoutProofOfPossession())
+		for _, cnf := range []string{`{"jkt":"a"}`, `{"x5t#S256":"a"}`, `{"unknown":{}}`, `{}`, `"a"`, `0`, `[]`, `{"jkt":"a","jkt":"b"}`} {
+			token := s.Token(testkit.PayloadJSON(map[string]string{"cnf": cnf}))
+			testkit.Refuse(t, v, token, jwks.ErrTokenInvalid, jwks.ErrProofRequired)
+			testkit.Accept(t, opted, token)
+		}
+		testkit.Accept(t, v, s.Token(testkit.PayloadJSON(map[string]string{"cnf": "null"})))
+	})
+}
