@@ -28,6 +28,7 @@ func TestPrepare_Declines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	beyond := int64(maxExponent) + 2
 	for name, key := range map[string]crypto.PublicKey{
 		"nothing":                nil,
 		"no key":                 "key",
@@ -45,7 +46,7 @@ func TestPrepare_Declines(t *testing.T) {
 		"e = 2":                  with(good.N, 2),
 		"e = -3":                 with(good.N, -3),
 		"e = 65536":              with(good.N, 65536),
-		"e = 2^31+1":             with(good.N, 1<<31+1),
+		"e = 2^31+1":             with(good.N, int(beyond)),
 		"no ECDSA key":           (*ecdsa.PublicKey)(nil),
 		"ECDSA without a curve":  &ecdsa.PublicKey{X: point.X, Y: point.Y},
 		"ECDSA without numbers":  &ecdsa.PublicKey{Curve: elliptic.P256()},

@@ -9,9 +9,8 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/sha512"
-	_ "embed"
-	"encoding/json"
 	"math/big"
+	mathrand "math/rand/v2"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,40 +19,50 @@ import (
 	"github.com/seed-22400188/jwks"
 )
 
-// The keys of the tests are made for them and protect nothing. Only the RSA
-// keys are in a file, because they take long to find: see TestRSAKeys_File.
-//
-//go:embed testdata/rsa.json
-var rsaFile []byte
-
-// rsaPrimes is an entry of that file. The numbers are hexadecimal.
-type rsaPrimes struct {
-	Bits, E int
-	P, Q    string
-}
-
 // key is a key pair of the tests.
 type key struct {
 	public crypto.PublicKey
-	p, q   *big.Int // RSA
-	d      *big.Int // RSA, P-256
-	edKey  ed25519.PrivateKey
+	shares []rsaShare         // RSA
+	d      *big.Int           // P-256
+	edKey  ed25519.PrivateKey // Ed25519
 }
 
+// rsaShare is the private RSA operation modulo one prime of the modulus.
+type rsaShare struct {
+	prime, exponent *big.Int
+	factor          *big.Int // 1 modulo this prime, 0 modulo the others
+}
+
+// rsaSizes are the RSA keys of the tests: usual ones, the least and the greatest
+// exponent, and sizes where k, emLen and the number of words part.
+var rsaSizes = []struct{ bits, e int }{
+	{2048, 65537}, {2048, 3}, {2048, 2147483647},
+	{2049, 65537}, {2050, 3}, {2056, 17}, {2057, 65537}, {2111, 65537},
+	{2112, 65537}, {2113, 3},
+	{3072, 65537}, {3072, 3}, {3072, 2147483647},
+	{4095, 257}, {4096, 65537}, {4096, 3}, {4096, 2147483647},
+}
+
+// rsaNames are the names of the RSA keys, smallest first.
+func rsaNames() (names []string) {
+	for _, size := range rsaSizes {
+		names = append(names, rsaName(size.bits, size.e))
+	}
+	return names
+}
+
+func rsaName(bits, e int) string {
+	if e == 65537 {
+		return "rsa-" + strconv.Itoa(bits)
+	}
+	return "rsa-" + strconv.Itoa(bits) + "-e" + strconv.Itoa(e)
+}
+
+// testKeys are always the same.
 var testKeys = sync.OnceValue(func() map[string]*key {
 	keys := map[string]*key{}
-	var entries []rsaPrimes
-	if err := json.Unmarshal(rsaFile, &entries); err != nil {
-		panic(err)
-	}
-	for _, entry := range entries {
-		p, _ := new(big.Int).SetString(entry.P, 16)
-		q, _ := new(big.Int).SetString(entry.Q, 16)
-		name := "rsa-" + strconv.Itoa(entry.Bits)
-		if entry.E != 65537 {
-			name += "-e" + strconv.Itoa(entry.E)
-		}
-		keys[name] = rsaKey(p, q, entry.E)
+	for _, size := range rsaSizes {
+		keys[rsaName(size.bits, size.e)] = rsaKey(size.bits, size.e)
 	}
 	keys["p256"] = p256Key(new(big.Int).SetBytes([]byte("a P-256 key of the tests, no more")[:32]))
 	private := ed25519.NewKeyFromSeed([]byte("an Ed25519 key of the tests only")[:32])
@@ -70,26 +79,46 @@ func testKey(tb testing.TB, name string) *key {
 	return k
 }
 
-// rsaNames are the names of the RSA keys, smallest first.
-var rsaNames = sync.OnceValue(func() (names []string) {
-	for _, size := range rsaSizes {
-		name := "rsa-" + strconv.Itoa(size.bits)
-		if size.e != 65537 {
-			name += "-e" + strconv.Itoa(size.e)
+// rsaKey makes an RSA key of many small primes. That is no protection, but is
+// found and signs in no time, and verifying is the same with any modulus.
+func rsaKey(bits, e int) *key {
+	random := mathrand.New(mathrand.NewPCG(uint64(bits), uint64(e)))
+	exponent, n := big.NewInt(int64(e)), big.NewInt(1)
+	k := new(key)
+	// The last prime is as long as it takes: between limit and twice that.
+	for rest := bits; rest > 0; rest = bits - n.BitLen() {
+		prime := new(big.Int).SetUint64(random.Uint64() | 1<<63)
+		if rest < 128 {
+			limit := new(big.Int).Lsh(one, uint(bits-1))
+			prime.Add(limit.Div(limit, n), big.NewInt(int64(random.Uint32()))).Add(prime, one)
 		}
-		names = append(names, name)
+		minus := new(big.Int)
+		for !prime.ProbablyPrime(0) || new(big.Int).GCD(nil, nil, minus.Sub(prime, one), exponent).Cmp(one) != 0 {
+			prime.Add(prime, one)
+		}
+		n.Mul(n, prime)
+		k.shares = append(k.shares, rsaShare{prime: prime, exponent: new(big.Int).ModInverse(exponent, minus)})
 	}
-	return names
-})
+	for i, share := range k.shares {
+		others := new(big.Int).Div(n, share.prime)
+		k.shares[i].factor = others.Mul(others, new(big.Int).ModInverse(others, share.prime))
+	}
+	k.public = &rsa.PublicKey{N: n, E: e}
+	return k
+}
 
-func rsaKey(p, q *big.Int, e int) *key {
-	one := big.NewInt(1)
-	phi := new(big.Int).Mul(new(big.Int).Sub(p, one), new(big.Int).Sub(q, one))
-	return &key{
-		public: &rsa.PublicKey{N: new(big.Int).Mul(p, q), E: e},
-		p:      p,
-		q:      q,
-		d:      new(big.Int).ModInverse(big.NewInt(int64(e)), phi),
+// TestKeys_Sizes shows that the RSA keys are what the tests take them for.
+func TestKeys_Sizes(t *testing.T) {
+	for _, size := range rsaSizes {
+		k := testKey(t, rsaName(size.bits, size.e))
+		public := k.public.(*rsa.PublicKey)
+		if public.N.BitLen() != size.bits || public.E != size.e {
+			t.Errorf("%d bits and e = %d, want %+v", public.N.BitLen(), public.E, size)
+		}
+		s := new(big.Int).SetBytes(k.open([]byte("encoding")))
+		if em := s.Exp(s, big.NewInt(int64(size.e)), public.N); string(em.Bytes()) != "encoding" {
+			t.Errorf("%+v: a signature has another encoding", size)
+		}
 	}
 }
 
@@ -154,15 +183,12 @@ func (k *key) size() int { return k.public.(*rsa.PublicKey).Size() }
 
 // open is the private RSA operation: the signature whose encoding is em.
 func (k *key) open(em []byte) []byte {
-	power := func(p *big.Int) *big.Int {
-		e := new(big.Int).Mod(k.d, new(big.Int).Sub(p, big.NewInt(1)))
-		return new(big.Int).Exp(new(big.Int).SetBytes(em), e, p)
+	x, s := new(big.Int).SetBytes(em), new(big.Int)
+	for _, share := range k.shares {
+		part := new(big.Int).Exp(new(big.Int).Mod(x, share.prime), share.exponent, share.prime)
+		s.Add(s, part.Mul(part, share.factor))
 	}
-	// Garner's: s is sq modulo q, and sp modulo p.
-	sp, sq := power(k.p), power(k.q)
-	h := new(big.Int).Sub(sp, sq)
-	h.Mul(h, new(big.Int).ModInverse(k.q, k.p)).Mod(h, k.p)
-	return h.Mul(h, k.q).Add(h, sq).FillBytes(make([]byte, k.size()))
+	return s.Mod(s, k.public.(*rsa.PublicKey).N).FillBytes(make([]byte, k.size()))
 }
 
 var order = elliptic.P256().Params().N
