@@ -195,8 +195,7 @@ var order = elliptic.P256().Params().N
 
 // signES256 signs with a given nonce.
 func (k *key) signES256(digest []byte, nonce *big.Int) []byte {
-	x, _ := elliptic.P256().ScalarBaseMult(nonce.Bytes())
-	r := x.Mod(x, order)
+	r := xOf(nonce)
 	s := new(big.Int).Mul(r, k.d)
 	s.Add(s, new(big.Int).SetBytes(digest)).Mul(s, new(big.Int).ModInverse(nonce, order)).Mod(s, order)
 	return append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...)

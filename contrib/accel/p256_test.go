@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math/big"
 	"testing"
+
+	"filippo.io/nistec"
 )
 
 var (
@@ -36,8 +38,7 @@ func rs(r, s *big.Int) []byte {
 
 // xOf is the x coordinate, modulo n, of k times the base point.
 func xOf(k *big.Int) *big.Int {
-	x, _ := elliptic.P256().ScalarBaseMult(k.FillBytes(make([]byte, 32)))
-	return x.Mod(x, order)
+	return new(big.Int).Mod(p256Key(k).public.(*ecdsa.PublicKey).X, order)
 }
 
 func digestNumber(signed string) *big.Int {
@@ -182,15 +183,33 @@ func TestES256_LargeX(t *testing.T) {
 		u2 := big.NewInt(int64(found)*1000003 + 7)
 		s := times(r, inverse(u2))
 		u1 := times(digestNumber(signedText), inverse(s))
-		curve := elliptic.P256()
-		gx, gy := curve.ScalarBaseMult(negative(u1).Bytes())
-		sx, sy := curve.Add(x, y, gx, gy)
-		qx, qy := curve.ScalarMult(sx, sy, inverse(u2).Bytes())
-		p := pairOf(t, &ecdsa.PublicKey{Curve: curve, X: qx, Y: qy})
+		p := pairOf(t, keyFor(t, rs(x, y), u1, u2))
 		p.accepts(t, "ES256", signedText, rs(r, s))
 		p.refuses(t, "ES256", signedText, rs(x, s))
 		p.refuses(t, "ES256", signedText, rs(plus(r, 1), s))
 	}
+}
+
+// keyFor is the key Q with u1 G + u2 Q = R, where R is two coordinates.
+func keyFor(t *testing.T, r []byte, u1, u2 *big.Int) *ecdsa.PublicKey {
+	t.Helper()
+	octets := func(x *big.Int) []byte { return x.FillBytes(make([]byte, 32)) }
+	q, err := nistec.NewP256Point().SetBytes(append([]byte{4}, r...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := nistec.NewP256Point().ScalarBaseMult(octets(negative(u1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.ScalarMult(q.Add(q, g), octets(inverse(u2))); err != nil {
+		t.Fatal(err)
+	}
+	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), q.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
 
 // sqrtP256 is y of the point with x, or nil.
