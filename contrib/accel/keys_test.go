@@ -90,7 +90,8 @@ func rsaKey(bits, e int) *key {
 		prime := new(big.Int).SetUint64(random.Uint64() | 1<<63)
 		if rest < 128 {
 			limit := new(big.Int).Lsh(one, uint(bits-1))
-			prime.Add(limit.Div(limit, n), big.NewInt(int64(random.Uint32()))).Add(prime, one)
+			limit.Div(limit, n).Add(limit, one)
+			prime.Mul(limit, big.NewInt(random.Int64N(255))).Rsh(prime, 8).Add(prime, limit)
 		}
 		minus := new(big.Int)
 		for !prime.ProbablyPrime(0) || new(big.Int).GCD(nil, nil, minus.Sub(prime, one), exponent).Cmp(one) != 0 {

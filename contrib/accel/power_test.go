@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/big"
+	mathbits "math/bits"
 	"math/rand/v2"
 	"testing"
 )
@@ -93,6 +94,7 @@ func TestRSA_Reduce(t *testing.T) {
 			new(big.Int).Sub(new(big.Int).Mul(n, factor), one),
 			new(big.Int).Add(new(big.Int).Mul(n, factor), one),
 			new(big.Int).Mul(factor, factor),
+			new(big.Int).Sub(new(big.Int).Lsh(one, uint(2*m.k*mathbits.UintSize)), one),
 		} {
 			if x.Sign() < 0 {
 				continue

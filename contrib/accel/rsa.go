@@ -222,7 +222,7 @@ func (m *barrett) reduce(w *rsaWorkspace) {
 	w.q.Mul(shifted(&w.top, &w.wide, m.k-1), m.mu)
 	w.multiple.Mul(shifted(&w.top, &w.q, m.k+1), m.n)
 	w.x.Sub(&w.wide, &w.multiple)
-	for w.x.Cmp(m.n) >= 0 { // twice at most
+	for w.x.Cmp(m.n) >= 0 { // at most twice
 		w.x.Sub(&w.x, m.n)
 	}
 }

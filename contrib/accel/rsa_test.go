@@ -259,15 +259,37 @@ func TestPSS_Padding(t *testing.T) {
 	// The bits of the first octet that are beyond emBits are masked on both
 	// sides, so that their value before does not matter.
 	p.accepts(t, "PS256", signedText, signature(func(db []byte) { db[0] = 0xfe }))
-	// After masking they must be zero.
 	em := pss(2050, hash, digest, salt)
-	for bit := range 7 {
-		em := bytes.Clone(em)
-		em[0] |= 2 << bit
-		if new(big.Int).SetBytes(em).Cmp(key.public.(*rsa.PublicKey).N) < 0 {
-			p.refuses(t, "PS256", signedText, key.open(em))
-		}
-	}
 	em[len(em)-1] = 0xcc // ISO 9796-2's trailer
 	p.refuses(t, "PS256", signedText, key.open(em))
+}
+
+// TestPSS_UnusedBits sets the bits in front of the emBits that an encoding has,
+// in the octet that it shares with them and in the one before. It takes a salt
+// for which that is less than the modulus still.
+func TestPSS_UnusedBits(t *testing.T) {
+	shared, before := 0, 0
+	for _, name := range rsaNames() {
+		key := testKey(t, name)
+		p := pairOf(t, key.public)
+		n := key.public.(*rsa.PublicKey).N
+		hash, digest := hashOf("PS256", signedText)
+		for octet := range 20 {
+			em := pss(n.BitLen(), hash, digest, bytes.Repeat([]byte{byte(octet)}, hash.Size()))
+			x := new(big.Int).SetBytes(em)
+			if x.SetBit(x, n.BitLen()-1, 1).Cmp(n) >= 0 {
+				continue
+			}
+			if n.BitLen()%8 == 1 {
+				before++
+			} else {
+				shared++
+			}
+			p.accepts(t, "PS256", signedText, key.open(em))
+			p.refuses(t, "PS256", signedText, key.open(x.FillBytes(em)))
+		}
+	}
+	if shared == 0 || before == 0 {
+		t.Errorf("%d and %d encodings tried: no modulus has room for them", shared, before)
+	}
 }
