@@ -9,7 +9,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # Modules of their own: `go test ./...` stops at their borders.
-MODULES = $(patsubst %/go.mod,%,$(wildcard examples/*/go.mod internal/*/go.mod bench/go.mod contrib/*/go.mod))
+MODULES = $(patsubst %/go.mod,%,$(wildcard examples/*/go.mod internal/*/go.mod bench/go.mod contrib/*/go.mod contrib/*/*/go.mod))
 
 .DEFAULT_GOAL := help
 
