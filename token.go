@@ -80,7 +80,7 @@ func (t *Token) Raw() string { return t.raw }
 // spaces between them), or where that is absent "scp" (Entra, Okta: such a
 // string, or an array). An array is accepted in either. The slice is the
 // caller's; nil when the token has no scopes or something else in their place.
-func (t *Token) Scopes() []string { return slices.Collect(t.claims.Scopes()) }
+func (t *Token) Scopes() []string { return t.claims.Scopes() }
 
 // HasScopes says whether the token has every one of these scopes, compared
 // byte for byte (RFC 6749 section 3.3). It is true for none.

@@ -73,7 +73,7 @@ func TestSet_Scopes(t *testing.T) {
 		if err := s.Read(payload, nil); err != nil {
 			t.Fatal(err)
 		}
-		if got := slices.Collect(s.Scopes()); !slices.Equal(got, want) {
+		if got := s.Scopes(); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", payload, got, want)
 		}
 		for _, scope := range []string{"", "a", "b", "c", "b c", "a b"} {

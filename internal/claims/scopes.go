@@ -1,27 +1,26 @@
 package claims
 
 import (
-	"iter"
 	"slices"
 	"strings"
 
 	"github.com/seed-22400188/jwks/internal/strictjson"
 )
 
-// Scopes yields the scopes: "scope" (RFC 8693 section 4.2), or where that is
-// absent "scp" (Entra, Okta), a string with spaces between them or an array.
-func (s *Set) Scopes() iter.Seq[string] {
+// Scopes lists the scopes: "scope" (RFC 8693 section 4.2), or where that is
+// absent "scp" (Entra, Okta), a string with spaces between them or an array. It
+// is nil where there are none.
+func (s *Set) Scopes() []string {
 	v := s.scopeClaim()
 	if v.Kind() == strictjson.Array {
 		list, _ := appendStrings(nil, v)
-		return nonEmpty(slices.Values(list))
+		return notEmpty(list)
 	}
-	list, _ := v.OptionalText()
-	return nonEmpty(strings.SplitSeq(list, " "))
+	text, _ := v.OptionalText()
+	return notEmpty(strings.Split(text, " "))
 }
 
-// HasScope looks for one of Scopes. It is apart from it because every request
-// asks, and the closures of an iterator would be allocated.
+// HasScope looks for one of Scopes without making the list: every request asks.
 func (s *Set) HasScope(want string) bool {
 	v := s.scopeClaim()
 	if v.Kind() == strictjson.Array {
@@ -45,12 +44,11 @@ func (s *Set) scopeClaim() strictjson.Value {
 	return s.scope
 }
 
-func nonEmpty(seq iter.Seq[string]) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for s := range seq {
-			if s != "" && !yield(s) {
-				return
-			}
-		}
+// notEmpty leaves out empty strings, in place, and is nil where none is left.
+func notEmpty(list []string) []string {
+	list = slices.DeleteFunc(list, func(s string) bool { return s == "" })
+	if len(list) == 0 {
+		return nil
 	}
+	return list
 }
