@@ -55,7 +55,7 @@ func TestIssuer_PyJWT(t *testing.T) {
 }
 
 func TestIssuer_Authlib(t *testing.T) {
-	i, _ := processIssuer(t, "Authlib", python("issuer.py", "authlib", "python3-authlib"), []string{"RS256", "PS256"})
+	i, _ := processIssuer(t, "Authlib", python("issuer.py", "authlib", "python3-authlib"), append([]string{"RS256", "PS256"}, ecAlgorithms...))
 	i.examine(t)
 }
 
