@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -89,7 +90,8 @@ func send(client *http.Client, r *http.Request) (answer granted, err error) {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return answer, fmt.Errorf("%s answers %s", r.URL.Path, response.Status)
+		said, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10)) // what there is of it
+		return answer, fmt.Errorf("%s answers %s: %s", r.URL.Path, response.Status, said)
 	}
 	return answer, json.NewDecoder(response.Body).Decode(&answer)
 }
