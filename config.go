@@ -15,6 +15,7 @@ import (
 // clientConfig is what the options of a [Client] amount to.
 type clientConfig struct {
 	issuer, jwksURL, discoveryURL, discoveryPath string
+	aliases                                      []string // other names of the issuer in tokens
 	seed                                         *KeySet
 	hasSource                                    bool            // one of them was given, even a bad one
 	tenants                                      map[string]bool // nil and tenantsSet: any
@@ -27,6 +28,7 @@ type clientConfig struct {
 	retries     int
 	maxDocument int64
 	insecure    bool
+	publicOnly  bool
 
 	ttl          time.Duration
 	ttlSet       bool
@@ -87,6 +89,9 @@ func (c *clientConfig) check() []error {
 	if c.noCache && c.ttlSet {
 		errs = append(errs, configError("WithoutCache", "contradicts WithTTL"))
 	}
+	if len(c.aliases) > 0 && c.issuer == "" && !c.discovers() {
+		errs = append(errs, configError("WithIssuerAliases", "there is no issuer that they stand for: say WithIssuer"))
+	}
 	switch {
 	case c.issuer == "" && c.tenantsSet && !c.discovers():
 		errs = append(errs, configError("WithTenants", "there is no issuer to fill in: say WithIssuer"))
@@ -127,7 +132,7 @@ func (c *clientConfig) cache() cacheConfig {
 		retention: c.retention,
 		deadline:  max(freshness.FetchDeadline, c.timeout),
 		jwksURL:   c.jwksURL,
-		binding:   binding.New(c.issuer, c.tenants),
+		binding:   binding.New(c.issuer, c.tenants, c.aliases...),
 		logger:    c.logger,
 		observer:  c.observer,
 	}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/seed-22400188/jwks/internal/binding"
 	"github.com/seed-22400188/jwks/internal/fault"
-	"github.com/seed-22400188/jwks/internal/fetch"
 	"github.com/seed-22400188/jwks/internal/freshness"
 	"github.com/seed-22400188/jwks/internal/publicnet"
 	"github.com/seed-22400188/jwks/internal/show"
@@ -27,9 +26,9 @@ import (
 // of the [TrustIssuerFunc]. The zero value is not usable: see [NewIssuers].
 type Issuers struct {
 	cfg       *issuersConfig
-	listed    map[string]*Client // by issuer, never evicted
-	templates map[string]*Client // the same for issuers with "{tenantid}"
-	order     []*Client          // of both, as they were listed
+	listed    map[string]*Client         // by issuer and alias, never evicted
+	templates binding.Templates[*Client] // of them, the issuers with "{tenantid}"
+	order     []*Client                  // as they were listed
 
 	clock clock
 	life  context.Context // ends with Close
@@ -43,6 +42,10 @@ type Issuers struct {
 
 	newIssuerBudget freshness.Bucket // under TrustAnyIssuer
 }
+
+// maxIssuerLength bounds the issuer names that anything looks at: they come
+// from tokens that nobody has verified.
+const maxIssuerLength = 2048
 
 // Under TrustAnyIssuer a burst of new issuers and one more a second: forged
 // tokens must not turn the service into a scanner.
@@ -58,31 +61,16 @@ const (
 func NewIssuers(opts ...IssuersOption) (*Issuers, error) {
 	cfg, errs := newIssuersConfig(opts)
 	s := &Issuers{
-		cfg:       cfg,
-		listed:    make(map[string]*Client, len(cfg.trusted)),
-		templates: make(map[string]*Client),
-		clock:     newClock(),
-		asking:    make(map[string]*call[*Client]),
+		cfg:    cfg,
+		listed: make(map[string]*Client, len(cfg.trusted)),
+		clock:  newClock(),
+		asking: make(map[string]*call[*Client]),
 
 		newIssuerBudget: freshness.NewBucket(newIssuersEvery, newIssuersBurst),
 	}
-	seen := make(map[string]bool, len(cfg.trusted))
 	for _, trusted := range cfg.trusted {
-		if seen[trusted.issuer] {
-			errs = append(errs, configError("TrustIssuer", "%s is listed twice", show.Quote(trusted.issuer)))
-			continue
-		}
-		seen[trusted.issuer] = true
-		c, err := cfg.newClient(trusted.issuer, trusted.opts)
-		if err != nil {
+		if err := s.list(trusted); err != nil {
 			errs = append(errs, err)
-			continue
-		}
-		s.order = append(s.order, c)
-		if binding.IsTemplate(trusted.issuer) {
-			s.templates[trusted.issuer] = c
-		} else {
-			s.listed[trusted.issuer] = c
 		}
 	}
 	if len(errs) > 0 {
@@ -93,6 +81,33 @@ func NewIssuers(opts ...IssuersOption) (*Issuers, error) {
 	}
 	s.life, s.end = context.WithCancel(context.Background())
 	return s, nil
+}
+
+// list makes the client of a listed issuer and files it under all its names.
+func (s *Issuers) list(trusted trustedIssuer) error {
+	if len(trusted.issuer) > maxIssuerLength {
+		return configError("TrustIssuer", "%s is longer than %d bytes", show.Quote(trusted.issuer), maxIssuerLength)
+	}
+	if s.listed[trusted.issuer] != nil {
+		return configError("TrustIssuer", "%s is listed twice, as an issuer or as an alias of one", show.Quote(trusted.issuer))
+	}
+	c, err := s.cfg.newClient(trusted.issuer, trusted.opts)
+	if err != nil {
+		return err
+	}
+	for _, alias := range c.cfg.aliases {
+		if other := s.listed[alias]; other != nil && other != c {
+			return configError("WithIssuerAliases", "%s is listed already: %s and %s would share the name",
+				show.Quote(alias), show.Quote(other.cfg.issuer), show.Quote(trusted.issuer))
+		}
+		s.listed[alias] = c
+	}
+	s.listed[trusted.issuer] = c
+	s.order = append(s.order, c)
+	if binding.IsTemplate(trusted.issuer) {
+		s.templates.Add(trusted.issuer, c)
+	}
+	return nil
 }
 
 // Client returns the client of one issuer: for its [Client.Metadata], its
@@ -108,10 +123,13 @@ func (s *Issuers) Client(ctx context.Context, issuer string) (*Client, error) {
 	if s.life.Err() != nil {
 		return nil, s.closedError()
 	}
+	if len(issuer) > maxIssuerLength {
+		return nil, notTrusted(issuer)
+	}
 	if c := s.listed[issuer]; c != nil {
 		return c, nil
 	}
-	if c := s.templateFor(issuer); c != nil {
+	if c := s.templates.Find(issuer, allowsTenant); c != nil {
 		return c, nil
 	}
 	if s.dynamic == nil {
@@ -120,7 +138,7 @@ func (s *Issuers) Client(ctx context.Context, issuer string) (*Client, error) {
 	if c, ok := s.dynamic.Get(issuer); ok {
 		return c, nil
 	}
-	if _, err := fetch.CheckURL(issuer, true); err != nil { // it cannot be an issuer
+	if issuer == "" || binding.IsTemplate(issuer) {
 		return nil, notTrusted(issuer)
 	}
 	issuer = strings.Clone(issuer) // or it would keep its token in memory
@@ -130,25 +148,8 @@ func (s *Issuers) Client(ctx context.Context, issuer string) (*Client, error) {
 	return s.askTrustFunc(ctx, issuer)
 }
 
-// templateFor finds the listed template by its own name, or by the issuer of a
-// tenant that it allows. It tries the places of the issuer where a tenant may
-// stand, not the templates, of which there may be many.
-func (s *Issuers) templateFor(issuer string) *Client {
-	if len(s.templates) == 0 {
-		return nil
-	}
-	for i := 0; i+binding.GUIDLength <= len(issuer); i++ {
-		tenant := issuer[i : i+binding.GUIDLength]
-		if !binding.IsGUID(tenant) {
-			continue
-		}
-		c := s.templates[strings.ReplaceAll(issuer, tenant, binding.Placeholder)]
-		if c != nil && c.cache.cfg.binding.Allows(tenant) {
-			return c
-		}
-	}
-	return s.templates[issuer]
-}
+// allowsTenant says whether a template's client is for this tenant.
+func allowsTenant(c *Client, tenant string) bool { return c.cache.cfg.binding.Allows(tenant) }
 
 func notTrusted(issuer string) error {
 	if issuer == "" {
@@ -176,11 +177,11 @@ func (s *Issuers) closedError() error { return fault.Unavailable("the issuers we
 //
 // Errors: [ErrIssuerNotTrusted], and those of [Client.SigningKeys].
 func (s *Issuers) SigningKeys(ctx context.Context, h Header, issuer string) ([]*Key, error) {
+	if len(issuer) > maxIssuerLength || binding.IsTemplate(issuer) { // a template stands for others and issues nothing itself
+		return nil, notTrusted(issuer)
+	}
 	if c := s.listed[issuer]; c != nil {
 		return c.SigningKeys(ctx, h, issuer)
-	}
-	if binding.IsTemplate(issuer) { // it stands for others and issues nothing itself
-		return nil, notTrusted(issuer)
 	}
 	c, err := s.Client(ctx, issuer)
 	if err != nil {
@@ -220,7 +221,7 @@ func (s *Issuers) hold(ctx context.Context, issuer string) (*Client, error) {
 
 // explainDialError turns a refusal to dial into what it says of the issuer.
 func explainDialError(c *Client, issuer string, err error) error {
-	if c.public && errors.Is(err, publicnet.ErrNotPublic) {
+	if c.public && (errors.Is(err, publicnet.ErrNotPublic) || publicnet.IsNotFound(err)) {
 		return notTrustedBecause(issuer, "it leads to an address that is not public", nil)
 	}
 	return err

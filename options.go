@@ -47,6 +47,31 @@ func WithIssuer(issuer string) ClientOption {
 	return sourceOption("WithIssuer", issuer, func(c *clientConfig) { c.issuer = issuer })
 }
 
+// WithIssuerAliases names other values of "iss" that mean this issuer: Google
+// says "accounts.google.com" in some of its tokens. They are compared exactly
+// and never fetched, and the discovery document must still name the issuer
+// itself (OpenID Connect Discovery 1.0 section 4.3). Under an issuer with
+// "{tenantid}" the token's "tid" decides on the tenant. Default: none.
+// Repeatable. An empty list, an empty name, a name with "{tenantid}", and
+// aliases without an issuer are [ErrConfig].
+func WithIssuerAliases(names ...string) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		if len(names) == 0 {
+			return configError("WithIssuerAliases", "the list is empty")
+		}
+		for _, name := range names {
+			switch {
+			case name == "":
+				return configError("WithIssuerAliases", "a name is empty")
+			case binding.IsTemplate(name):
+				return configError("WithIssuerAliases", "%s has a place for a tenant, and aliases are compared exactly", show.Quote(name))
+			}
+		}
+		c.aliases = append(c.aliases[:len(c.aliases):len(c.aliases)], names...) // options may be shared by clients
+		return nil
+	})
+}
+
 // WithJWKSURL sets the URL of the key set and skips discovery; it wins when
 // other options would lead to discovery. Add [WithIssuer] to bind the keys.
 func WithJWKSURL(url string) ClientOption {
@@ -171,6 +196,18 @@ func AllowInsecureHTTP() ClientOption {
 // document are used. Off by default.
 func WithLocalURLRewrite() ClientOption {
 	return clientOption(func(c *clientConfig) error { c.localRewrite = true; return nil })
+}
+
+// WithPublicAddressesOnly keeps the client on the public Internet, as
+// [TrustAnyIssuer] does: for [TrustIssuerFunc] with tenants who are not trusted
+// to name hosts. URLs must be https on port 443 with a public name or address,
+// those of documents and redirects included, and a name that resolves to a
+// loopback, private, link-local or metadata address is not connected to (it is
+// judged when it is dialled, against DNS rebinding). The transport of
+// [WithHTTPClient] is treated as [TrustAnyIssuer] says; no proxy is used. What
+// it refuses is a failed fetch: [ErrUnavailable]. Off by default.
+func WithPublicAddressesOnly() ClientOption {
+	return clientOption(func(c *clientConfig) error { c.publicOnly = true; return nil })
 }
 
 // WithTenants names the tenants, as GUIDs, that an issuer with "{tenantid}"

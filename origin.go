@@ -12,6 +12,7 @@ import (
 	"github.com/seed-22400188/jwks/internal/fetch"
 	"github.com/seed-22400188/jwks/internal/freshness"
 	"github.com/seed-22400188/jwks/internal/httpcache"
+	"github.com/seed-22400188/jwks/internal/publicnet"
 	"github.com/seed-22400188/jwks/internal/show"
 )
 
@@ -23,8 +24,12 @@ type origin struct {
 }
 
 func newOrigin(cfg *clientConfig) origin {
+	client := cfg.httpClient
+	if cfg.publicOnly {
+		client = publicnet.Client(client)
+	}
 	return origin{cfg, fetch.New(fetch.Config{
-		Client:    cfg.httpClient,
+		Client:    client,
 		Header:    cfg.header,
 		Timeout:   cfg.timeout,
 		Retries:   cfg.retries,
@@ -99,7 +104,7 @@ func (o origin) load(ctx context.Context, q inquiry) (*loaded, error) {
 // read takes in what the key set's URL answered.
 func (o origin) read(response *fetch.Response, last, next *loaded) error {
 	if next.binding == nil && next.metadata != nil {
-		next.binding = binding.New(next.metadata.Issuer, o.cfg.tenants)
+		next.binding = binding.New(next.metadata.Issuer, o.cfg.tenants, o.cfg.aliases...)
 	}
 	var previous *KeySet
 	if last != nil {

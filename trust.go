@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,8 +71,11 @@ func (c *issuersConfig) checkCommon() []error {
 	if common.seed != nil && (c.dynamic() || len(c.trusted) > 1) {
 		errs = append(errs, configError("WithClientOptions", "WithKeySet is for one issuer; give it to TrustIssuer"))
 	}
-	if common.jwksURL != "" && c.anyIssuer {
-		errs = append(errs, configError("WithClientOptions", "WithJWKSURL contradicts TrustAnyIssuer: one key set would verify for everyone"))
+	if common.jwksURL != "" && (c.dynamic() || len(c.trusted) > 1) {
+		errs = append(errs, configError("WithClientOptions", "WithJWKSURL is for one issuer: one key set would verify for all; give it to TrustIssuer"))
+	}
+	if common.aliases != nil && c.dynamic() {
+		errs = append(errs, configError("WithClientOptions", "WithIssuerAliases is for one issuer; give it to TrustIssuer"))
 	}
 	if c.anyIssuer {
 		c.guarded = publicnet.Client(common.httpClient)
@@ -89,7 +93,7 @@ func (c *issuersConfig) newClient(issuer string, extra []ClientOption) (*Client,
 	if err != nil {
 		return nil, err
 	}
-	if actual := client.cfg.issuer; actual != issuer && !(binding.IsTemplate(actual) && binding.Fits(actual, issuer)) {
+	if actual := client.cfg.issuer; actual != issuer && !binding.Fits(actual, issuer) && !slices.Contains(client.cfg.aliases, issuer) {
 		return nil, configError("TrustIssuer", "the options for %s say WithIssuer(%s)", show.Quote(issuer), show.Quote(actual))
 	}
 	return client, nil
@@ -131,8 +135,8 @@ func distinct(errs []error) []error {
 
 // TrustIssuers trusts these issuers, compared byte for byte, each found by
 // discovery. An empty list, an empty name and a name listed twice are
-// [ErrConfig]. An issuer with "{tenantid}" (Entra) stands for those that fit
-// it, and needs [WithTenants].
+// [ErrConfig], and so is one of over 2048 bytes. An issuer with "{tenantid}"
+// (Entra) stands for those that fit it, and needs [WithTenants].
 func TrustIssuers(issuers ...string) IssuersOption {
 	return issuersOption(func(c *issuersConfig) error {
 		if len(issuers) == 0 {
@@ -149,7 +153,9 @@ func TrustIssuers(issuers ...string) IssuersOption {
 }
 
 // TrustIssuer trusts one issuer, with options of its own that come after those
-// of [WithClientOptions]: such as [WithJWKSURL] for one without discovery.
+// of [WithClientOptions]: such as [WithJWKSURL] for one without discovery. A
+// name that two listed issuers have, as issuer or by [WithIssuerAliases], is
+// [ErrConfig].
 func TrustIssuer(issuer string, opts ...ClientOption) IssuersOption {
 	return issuersOption(func(c *issuersConfig) error {
 		if issuer == "" {
@@ -160,8 +166,9 @@ func TrustIssuer(issuer string, opts ...ClientOption) IssuersOption {
 	})
 }
 
-// TrustIssuerFunc asks f about every issuer that is not listed and not known:
-// for tenants that come and go. It returns the options for that issuer's
+// TrustIssuerFunc asks f about every issuer that is not listed, under any of its
+// names, and not known: for tenants that come and go. An issuer is any string
+// of up to 2048 bytes, not only a URL (RFC 7519 section 4.1.1). It returns the options for that issuer's
 // client, nil for plain discovery, or an error: one that matches
 // [ErrIssuerNotTrusted] refuses the token, any other is [ErrUnavailable], and
 // so are bad options. Clients are kept, with their options, in an
@@ -186,12 +193,13 @@ func TrustIssuerFunc(f func(ctx context.Context, issuer string) ([]ClientOption,
 // TrustAnyIssuer takes any issuer's word for itself: for tools that show what
 // is in a token, as jwt.io does, never for access control. The issuer must be
 // an https URL on port 443 with a public name or address; what it resolves to
-// is checked when a connection is made, and special-purpose addresses are refused,
-// both as [ErrIssuerNotTrusted]. New issuers have a budget of 10 and one more
+// is checked when a connection is made, and special-purpose addresses are
+// refused, as are names that do not exist: all as [ErrIssuerNotTrusted]. New issuers have a budget of 10 and one more
 // a second, past which they are [ErrUnavailable]; [WithMaxIssuers] bounds
 // those that are kept.
 //
-// With [WithHTTPClient] an *http.Transport is cloned and its dialer guarded;
+// The transport is one of the package's own, whatever [http.DefaultTransport]
+// is. With [WithHTTPClient] an *http.Transport is cloned and its dialer guarded;
 // it uses no proxy. Of any other RoundTripper only the URLs can be checked; it
 // must see to it itself that a public name does not lead to a private address.
 func TrustAnyIssuer() IssuersOption {
@@ -332,7 +340,7 @@ func (s *Issuers) admitAnyone(issuer string) (*Client, error) {
 	if err == nil {
 		err = publicnet.CheckURL(u)
 	}
-	if err == nil && (u.RawQuery != "" || u.ForceQuery || binding.IsTemplate(issuer) || len(issuer) > maxIssuerName) {
+	if err == nil && (u.RawQuery != "" || u.ForceQuery || strings.Contains(issuer, "#") || binding.IsTemplate(issuer) || len(issuer) > maxIssuerName) {
 		err = errors.New("it is not a plain URL")
 	}
 	if err != nil {

@@ -5,6 +5,7 @@ package binding
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -20,18 +21,20 @@ const Placeholder = "{tenantid}"
 // Binding is what a key is bound to. A nil one accepts every token.
 type Binding struct {
 	issuer   string          // exact, or a template
+	aliases  []string        // exact; other names of the issuer in tokens
 	template bool            // issuer has the placeholder
 	tenants  map[string]bool // of a template, in lower case; nil: any
 	parent   *Binding        // of one tenant's key: the template, which decides on tenants
 }
 
 // New binds to an issuer, which may be a template for these tenants (GUIDs in
-// lower case; nil: any). It is nil for "", no issuer.
-func New(issuer string, tenants map[string]bool) *Binding {
+// lower case; nil: any), and which tokens may also call by its aliases. It is
+// nil for "", no issuer.
+func New(issuer string, tenants map[string]bool, aliases ...string) *Binding {
 	if issuer == "" {
 		return nil
 	}
-	return &Binding{issuer: issuer, template: IsTemplate(issuer), tenants: tenants}
+	return &Binding{issuer: issuer, aliases: aliases, template: IsTemplate(issuer), tenants: tenants}
 }
 
 // Issuer returns the issuer or the template, "" for a nil Binding.
@@ -48,12 +51,12 @@ func (b *Binding) Accepts(iss, tid string) bool {
 	switch {
 	case b == nil:
 		return true
-	case b.parent != nil:
-		return iss == b.issuer && b.parent.Accepts(iss, tid)
+	case b.parent != nil: // by whichever name, tid is the tenant of the key
+		return fills(b.parent.issuer, tid, b.issuer) && b.parent.Accepts(iss, tid)
 	case !b.template:
-		return iss == b.issuer
+		return iss == b.issuer || slices.Contains(b.aliases, iss)
 	default:
-		return b.Allows(tid) && Fill(b.issuer, tid) == iss
+		return b.Allows(tid) && (fills(b.issuer, tid, iss) || slices.Contains(b.aliases, iss))
 	}
 }
 
@@ -70,12 +73,17 @@ func (b *Binding) Check(iss, tid string) error {
 		return nil
 	}
 	if iss == "" {
-		return fault.Invalid("iss claim is missing, want "+show.Quote(b.issuer), jwt.ErrTokenRequiredClaimMissing, jwt.ErrTokenInvalidIssuer)
+		return fault.Invalid("iss claim is missing, want "+b.wanted(), jwt.ErrTokenRequiredClaimMissing, jwt.ErrTokenInvalidIssuer)
 	}
 	if b.template || b.parent != nil {
 		return fault.Invalid("iss "+show.Quote(iss)+" with tid "+show.Quote(tid)+" is not of a tenant allowed for "+show.Quote(b.issuer), jwt.ErrTokenInvalidIssuer)
 	}
-	return fault.Invalid("iss is "+show.Quote(iss)+", want "+show.Quote(b.issuer), jwt.ErrTokenInvalidIssuer)
+	return fault.Invalid("iss is "+show.Quote(iss)+", want "+b.wanted(), jwt.ErrTokenInvalidIssuer)
+}
+
+// wanted lists the names that a token may have in "iss".
+func (b *Binding) wanted() string {
+	return show.OneOf(append([]string{b.issuer}, b.aliases...))
 }
 
 // ForKey returns the binding of a key that names an issuer itself, as Entra's
@@ -97,12 +105,37 @@ func IsTemplate(issuer string) bool { return strings.Contains(issuer, Placeholde
 
 // Fits says whether issuer is what the template gives for some tenant.
 func Fits(template, issuer string) bool {
-	before, _, ok := strings.Cut(template, Placeholder)
-	if !ok || len(issuer) < len(before)+GUIDLength {
-		return false
+	_, ok := tenantIn(template, issuer)
+	return ok
+}
+
+// tenantIn returns the tenant that a template was filled with to give issuer.
+func tenantIn(template, issuer string) (tenant string, ok bool) {
+	before := strings.Index(template, Placeholder)
+	if before < 0 || len(issuer) < before+GUIDLength {
+		return "", false
 	}
-	tenant := issuer[len(before) : len(before)+GUIDLength]
-	return IsGUID(tenant) && Fill(template, tenant) == issuer
+	tenant = issuer[before : before+GUIDLength]
+	return tenant, IsGUID(tenant) && fills(template, tenant, issuer)
+}
+
+// fills says whether issuer is the template with the tenant in its place: as
+// Fill, without a copy.
+func fills(template, tenant, issuer string) bool {
+	for {
+		before, after, more := strings.Cut(template, Placeholder)
+		if !more {
+			return issuer == template
+		}
+		rest, ok := strings.CutPrefix(issuer, before)
+		if !ok {
+			return false
+		}
+		if issuer, ok = strings.CutPrefix(rest, tenant); !ok {
+			return false
+		}
+		template = after
+	}
 }
 
 // Fill puts a tenant in its place.

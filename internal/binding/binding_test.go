@@ -42,6 +42,16 @@ func TestAccepts(t *testing.T) {
 		{"a slash more", New("https://a.example", nil), "https://a.example/", "", false},
 		{"another case", New("https://a.example", nil), "https://A.example", "", false},
 
+		{"an alias", New("https://a.example", nil, "a", "urn:a"), "urn:a", "", true},
+		{"the issuer beside its aliases", New("https://a.example", nil, "a"), "https://a.example", "", true},
+		{"an alias in another case", New("https://a.example", nil, "a"), "A", "", false},
+		{"no issuer beside aliases", New("https://a.example", nil, "a"), "", "", false},
+		{"a template's alias", New(entra, tenantSet(tenantA), "v1"), "v1", tenantA, true},
+		{"for a tenant that is not on the list", New(entra, tenantSet(tenantA), "v1"), "v1", tenantB, false},
+		{"without a tenant", New(entra, nil, "v1"), "v1", "", false},
+		{"an alias and the key of one tenant", mustForKey(New(entra, nil, "v1"), entraA), "v1", tenantA, true},
+		{"and that of another", mustForKey(New(entra, nil, "v1"), entraA), "v1", tenantB, false},
+
 		{"any tenant", New(entra, nil), entraA, tenantA, true},
 		{"in upper case, as long as both agree", New(entra, nil), Fill(entra, upper), upper, true},
 		{"iss and tid in different case", New(entra, nil), entraA, upper, false},

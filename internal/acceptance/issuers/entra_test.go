@@ -2,6 +2,7 @@ package issuers
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -259,5 +260,34 @@ func TestIssuers_EntraRealDocuments(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A token's iss full of overlapping GUIDs costs no more than any other name,
+// however many templates are listed and whatever size a token may have.
+func TestIssuers_TemplateSearchIsCheap(t *testing.T) {
+	var trust []jwks.IssuersOption
+	for i := range 100 {
+		trust = append(trust, jwks.TrustIssuer(fmt.Sprintf("https://h%d.example/{tenantid}/v2.0", i), jwks.WithTenants()))
+	}
+	s := testkit.NewInternet().NewIssuers(t, trust...)
+	cost := func(issuer string) float64 {
+		return testing.AllocsPerRun(5, func() {
+			_, err := s.SigningKeys(t.Context(), testkit.ES256K1, issuer)
+			testkit.WantError(t, err, jwks.ErrIssuerNotTrusted)
+		})
+	}
+	plain := cost("https://x.example")
+	for name, piece := range map[string]string{
+		"GUIDs":             testkit.Tenant1,
+		"overlapping GUIDs": "11111111-1111-1111-1111-",
+		"hex digits":        "0123456789abcdef",
+		"a prefix":          "https://h7.example/" + testkit.Tenant1 + "/v2.0",
+	} {
+		for _, size := range []int{2 << 10, 16 << 10, 256 << 10} {
+			if got := cost(strings.Repeat(piece, size/len(piece))); got > plain+10 { // the text of the error quotes it
+				t.Errorf("%d bytes of %s: %v allocations, a plain name costs %v", size, name, got, plain)
+			}
+		}
 	}
 }

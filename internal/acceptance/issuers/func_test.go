@@ -91,25 +91,35 @@ func TestIssuers_FuncDecides(t *testing.T) {
 	}
 }
 
-// What cannot be an issuer never reaches the function.
-func TestIssuers_FuncSeesIssuersOnly(t *testing.T) {
-	asked := 0
-	s := testkit.NewInternet().NewIssuers(t, jwks.TrustIssuers("https://listed.example"), jwks.TrustIssuerFunc(func(context.Context, string) ([]jwks.ClientOption, error) {
-		asked++
+// An issuer is any string (RFC 7519 section 4.1.1), so the function is asked
+// about any of up to 2048 bytes that is not listed.
+func TestIssuers_FuncIsAskedAboutAnyName(t *testing.T) {
+	n := testkit.NewInternet()
+	keys := n.AddIssuer(t, "keys.example")
+	known := []string{"accounts.google.com", "urn:example:idp", "did:web:id.example", "x", "http://adfs.example/adfs/services/trust", "https://a b.example",
+		"javascript:alert(1)", "https://a.example/\n", "https://u:p@a.example", "urn:" + strings.Repeat("x", 2044)}
+	asked := make(map[string]int)
+	s := n.NewIssuers(t, jwks.TrustIssuers("https://listed.example"), jwks.TrustIssuerFunc(func(_ context.Context, issuer string) ([]jwks.ClientOption, error) {
+		asked[issuer]++
 		return nil, jwks.ErrIssuerNotTrusted
 	}))
-	for _, issuer := range []string{"", "x", "accounts.google.com", "https://", "https://u:p@a.example", "https://a.example#x", "https://a b.example", "ftp://a.example",
-		"javascript:alert(1)", "https://a.example/\n", strings.Repeat("https://a.example/", 200), "https://a.example/{tenantid}"} {
+	v := testkit.NewSourceVerifier(t, s)
+	for _, issuer := range known {
+		testkit.RefuseOnce(t, v, keys.Sign(map[string]any{"iss": issuer}), jwks.ErrIssuerNotTrusted)
+		if asked[issuer] != 1 {
+			t.Errorf("%.40q: asked %d times", issuer, asked[issuer])
+		}
+	}
+	for _, issuer := range []string{"", "urn:" + strings.Repeat("x", 2045), "https://a.example/{tenantid}"} {
 		_, err := s.SigningKeys(t.Context(), testkit.ES256K1, issuer)
+		testkit.WantError(t, err, jwks.ErrIssuerNotTrusted, jwt.ErrTokenInvalidIssuer)
+		_, err = s.Client(t.Context(), issuer)
 		testkit.WantError(t, err, jwks.ErrIssuerNotTrusted)
 	}
-	if _, err := s.Client(t.Context(), "https://listed.example"); err != nil || asked != 0 {
-		t.Errorf("the function was asked %d times, %v", asked, err)
+	if _, err := s.Client(t.Context(), "https://listed.example"); err != nil || len(asked) != len(known) {
+		t.Errorf("the function was asked about %d names, %v", len(asked), err)
 	}
-	_, err := s.SigningKeys(t.Context(), testkit.ES256K1, "https://a.example")
-	if testkit.WantError(t, err, jwks.ErrIssuerNotTrusted); asked != 1 {
-		t.Errorf("the function was asked %d times", asked)
-	}
+	n.WantRequests(t)
 }
 
 // Callers who wait for the same issuer share one call; what one of them does
