@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-22400188/jwks/internal/binding"
 	"github.com/seed-22400188/jwks/internal/freshness"
+	"github.com/seed-22400188/jwks/internal/show"
 )
 
 // cache holds the newest key set of one issuer and answers lookups from it. It
@@ -40,9 +41,10 @@ type cache struct {
 	binding *binding.Binding // of the keys: as configured, else to the issuer that a discovery document named
 	landed  chan struct{}    // closed when a refresh ends; for keepWarm
 
-	counts      struct{ fetches, notModified, failures uint64 }
-	lastError   error
-	lastErrorAt freshness.Moment
+	counts       struct{ fetches, notModified, failures uint64 }
+	lastError    error
+	lastErrorAt  freshness.Moment
+	failingSince freshness.Moment // when the first of the failures in a row came
 }
 
 // cacheConfig is what a cache needs of a client's options.
@@ -60,7 +62,7 @@ type cacheConfig struct {
 func (c *cache) open(cfg cacheConfig, o origin) {
 	c.cfg, c.origin, c.clock = cfg, o, newClock()
 	c.policy, c.binding = freshness.New(cfg.policy), cfg.binding
-	c.announcer.logger, c.announcer.observer = cfg.logger, cfg.observer
+	c.announcer.logger, c.announcer.observer, c.announcer.place = cfg.logger, cfg.observer, o.place()
 	c.life, c.end = context.WithCancel(context.Background())
 }
 
@@ -83,6 +85,9 @@ type snapshot struct {
 	began      freshness.Moment // when the refresh that brought or confirmed it began
 	fetchedAt  freshness.Moment // when it ended; Never for a seed
 	quietUntil atomic.Int64
+
+	hashed   sync.Once // guards hashText
+	hashText string
 }
 
 // seeded says that the set came with the configuration.
@@ -110,9 +115,28 @@ func (c *cache) updateQuietUntilLocked(now freshness.Moment) {
 }
 
 // announceLocked queues an event. It is delivered when the lock is given back.
-func (c *cache) announceLocked(e Event) {
-	e.Issuer, e.URL = c.issuerLocked(), c.jwksURLLocked()
-	c.announcer.announce(e)
+func (c *cache) announceLocked(n notice) {
+	if c.announcer.idle() {
+		return
+	}
+	now, wall := c.clock.now(), time.Now()
+	n.Issuer, n.URL = c.issuerLocked(), show.WholeURL(c.jwksURLLocked())
+	n.at, n.state = wall, State(c.policy.State(now)) // the same states in the same order
+	if n.state != StateEmpty {
+		n.Until = timeOf(c.policy.Schedule().StaleEnd, now, wall)
+	}
+	if retryAt := c.policy.RetryAt(); n.next.IsZero() && now < retryAt {
+		n.next = timeOf(retryAt, now, wall)
+	}
+	c.announcer.announce(n)
+}
+
+// timeOf is a moment as the wall clock has it; zero for one that never comes.
+func timeOf(m, now freshness.Moment, wall time.Time) time.Time {
+	if m == freshness.Never {
+		return time.Time{}
+	}
+	return wall.Add(m.Sub(now))
 }
 
 // unlockAndDeliver gives the lock back, and then delivers the events that were
@@ -141,15 +165,10 @@ func (c *cache) status() Status {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now, wall := c.clock.now(), time.Now()
-	at := func(m freshness.Moment) time.Time {
-		if m == freshness.Never {
-			return time.Time{}
-		}
-		return wall.Add(m.Sub(now))
-	}
+	at := func(m freshness.Moment) time.Time { return timeOf(m, now, wall) }
 	st := Status{
 		Issuer:              c.issuerLocked(),
-		JWKSURL:             c.jwksURLLocked(),
+		JWKSURL:             show.WholeURL(c.jwksURLLocked()),
 		LastError:           c.lastError,
 		ConsecutiveFailures: c.policy.Failures(),
 		Fetches:             c.counts.fetches,
@@ -169,7 +188,7 @@ func (c *cache) status() Status {
 	}
 	schedule := c.policy.Schedule()
 	st.State = State(schedule.State(now)) // the same states in the same order
-	st.KeyIDs, st.Skipped = s.set.ids(), s.set.Skipped()
+	st.KeyIDs, st.Skipped, st.Hash = s.set.ids(), s.set.Skipped(), s.hash()
 	for _, r := range s.retained {
 		if now < r.until {
 			st.Retained = append(st.Retained, r.keys.ids()...)

@@ -139,11 +139,24 @@ func (c *cache) failLocked(f *flight, err error, now freshness.Moment) {
 	}
 	c.counts.failures++
 	c.lastError, c.lastErrorAt = err, now
+	if c.policy.Failures() == 0 {
+		c.failingSince = now
+	}
 	c.policy.Fail(now, retryAfter, rand.Float64())
 	c.updateQuietUntilLocked(now)
 	failed := c.failureLocked(now)
 	f.err = fault.Unavailable(failed.text(), failed)
-	c.announceLocked(Event{Kind: EventRefreshFailed, Duration: now.Sub(f.began), Err: err})
+	c.announceLocked(notice{Event: Event{Kind: EventRefreshFailed, Duration: now.Sub(f.began), Failures: c.policy.Failures(), Err: err}})
+	c.announceExpiryLocked(now)
+}
+
+// announceExpiryLocked tells once that nothing is left to serve. It is called
+// when a lookup is told so, or a refresh failed: an expired set that the next
+// refresh renews, as after a quiet night, is not worth an alarm.
+func (c *cache) announceExpiryLocked(now freshness.Moment) {
+	if c.policy.AnnounceExpiry(now) {
+		c.announceLocked(notice{Event: Event{Kind: EventExpired, Failures: c.policy.Failures(), Err: c.lastError}})
+	}
 }
 
 // succeedLocked is the end of a refresh that brought or confirmed a set.
@@ -151,13 +164,14 @@ func (c *cache) succeedLocked(f *flight, l *loaded, now freshness.Moment) {
 	next := &snapshot{loaded: *l, began: f.began, fetchedAt: now}
 	last := c.current.Load()
 	event := Event{Kind: EventRefreshed, Duration: now.Sub(f.began)}
+	failures := c.policy.Failures()
 	if l.notModified {
 		c.counts.notModified++
 		event.Kind = EventNotModified
 	}
 	changed := last == nil || last.set != next.set
 	if changed {
-		event.Added, event.Removed = changes(last, next)
+		event.Added, event.Removed, event.Changed = changes(last, next)
 		next.retained = retain(last, next.set, now, c.cfg.retention)
 	} else {
 		next.retained = last.retained
@@ -180,9 +194,17 @@ func (c *cache) succeedLocked(f *flight, l *loaded, now freshness.Moment) {
 	c.updateQuietUntilLocked(now)
 	if c.binding == nil && l.binding != nil {
 		c.binding = l.binding
-		c.announceLocked(Event{Kind: eventIssuerTaken})
+		c.announceLocked(notice{message: "jwks: keys are bound to the issuer that the discovery document names; say WithIssuer to check it"})
 	}
-	c.announceLocked(event)
+	c.announceLocked(notice{Event: event, first: last == nil || last.seeded()})
+	if changed {
+		if skipped := newlySkipped(last, next); len(skipped) > 0 {
+			c.announceLocked(notice{message: "jwks: entries of the key set are not usable", skipped: skipped})
+		}
+	}
+	if failures > 0 {
+		c.announceLocked(notice{Event: Event{Kind: EventRecovered, Duration: now.Sub(c.failingSince), Failures: failures}})
+	}
 }
 
 // refresh fetches now, or joins the refresh under way.
@@ -269,14 +291,18 @@ func (c *cache) pause(ctx context.Context, landed <-chan struct{}, d time.Durati
 	}
 }
 
-// changes lists the kids that came and went.
-func changes(last, next *snapshot) (added, removed []string) {
+// changes lists the kids that came, those that went, and those whose keys are
+// others now.
+func changes(last, next *snapshot) (added, removed, changed []string) {
 	if last == nil {
-		return next.set.ids(), nil
+		return next.set.ids(), nil, nil
 	}
 	for _, kid := range next.set.ids() {
-		if len(last.set.withID(kid)) == 0 {
+		switch before := last.set.withID(kid); {
+		case len(before) == 0:
 			added = append(added, kid)
+		case !slices.EqualFunc(before, next.set.withID(kid), (*Key).sameAs):
+			changed = append(changed, kid)
 		}
 	}
 	for _, kid := range last.set.ids() {
@@ -284,7 +310,26 @@ func changes(last, next *snapshot) (added, removed []string) {
 			removed = append(removed, kid)
 		}
 	}
-	return added, removed
+	return added, removed, changed
+}
+
+// newlySkipped lists the entries that the set before did not have, or had for
+// another reason.
+func newlySkipped(last, next *snapshot) []SkippedKey {
+	known := map[string]bool{}
+	name := func(e SkippedKey) string { return e.KeyID + "\x00" + e.Err.Error() }
+	if last != nil {
+		for _, e := range last.set.skipped {
+			known[name(e)] = true
+		}
+	}
+	var fresh []SkippedKey
+	for _, e := range next.set.skipped {
+		if !known[name(e)] {
+			fresh = append(fresh, e)
+		}
+	}
+	return fresh
 }
 
 // ids lists the kids in document order, each once.

@@ -202,9 +202,13 @@ func (c *cache) askLocked(w *wanted, found, failed bool, now freshness.Moment) f
 		if c.flight != nil && c.flight.firstError != nil {
 			why = c.flight.firstError
 		}
-		c.announceLocked(Event{Kind: EventServedStale, Err: why})
+		c.announceLocked(notice{Event: Event{Kind: EventServedStale, Failures: c.policy.Failures(), Err: why}})
 	case freshness.Throttled:
-		c.announceLocked(Event{Kind: EventThrottled})
+		next := timeOf(now.Add(c.policy.NextFor(l.Name, now)), now, time.Now())
+		c.announceLocked(notice{Event: Event{Kind: EventThrottled, KeyID: w.header.KeyID}, next: next})
+	}
+	if answer.Action == freshness.GiveUp {
+		c.announceExpiryLocked(now)
 	}
 	switch answer.Action {
 	case freshness.ServeAndRefresh, freshness.ServeStaleAndRefresh:

@@ -303,10 +303,15 @@ func WithKeyCacheSize(n int) ClientOption {
 
 // Who watches.
 
-// WithLogger sets where to log. Default: nowhere. A failing issuer is one
-// warning per backoff step, not one per request. A set that changed, serving
-// past the TTL and a spent budget for unknown keys are on level info, other
-// refreshes on debug. Attributes: issuer, url, added, removed, duration, error.
+// WithLogger sets where to log. Default: nowhere. Expired keys are an error. A
+// refresh that failed is a warning once per doubling of the failures in a row
+// and at least every ten minutes, not one per attempt and never one per request;
+// a spent budget for unknown keys is one at most once a minute. The first set,
+// one that changed, and the first success after failures are on level info, the
+// rest on debug. Attributes: issuer, url (without its query), state, failures,
+// until (when the keys at hand stop serving), next (the next attempt), kid,
+// added, removed and changed (kids, at most 16, with the number of all in
+// added_count and so on), duration, error.
 func WithLogger(l *slog.Logger) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		if l == nil {

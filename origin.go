@@ -179,6 +179,10 @@ func (o origin) abandonedError() error {
 	}
 }
 
+// place is where the keys come from while nothing is known but the
+// configuration; "" for a static set.
+func (o origin) place() string { return cmp.Or(o.cfg.jwksURL, o.cfg.discoveryURL, o.cfg.issuer) }
+
 // name is how errors name the source of the keys.
 func (o origin) name() string {
 	if place := cmp.Or(o.cfg.jwksURL, o.cfg.issuer, o.cfg.discoveryURL); place != "" {

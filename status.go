@@ -1,8 +1,14 @@
 package jwks
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,9 +42,15 @@ func (s State) String() string {
 	return "unknown"
 }
 
-// Status is what a [Client] knows of itself: for a health page or a metric.
+// MarshalText writes what String returns, so that JSON has it too.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Status is what a [Client] knows of itself: for a health page or a metric. As
+// JSON its members have the names of its fields in snake_case (jwks_url,
+// last_error_at), states and errors are texts, and zero times, empty lists and a
+// last error that never was are left out.
 type Status struct {
-	Issuer, JWKSURL  string // JWKSURL is "" until discovery found it
+	Issuer, JWKSURL  string // JWKSURL is "" until discovery found it, and shows no query, which may hold a secret
 	State            State
 	KeyIDs, Retained []string     // kids of the set in document order, and of the keys that WithRetention keeps
 	Skipped          []SkippedKey // entries of the set that are not used
@@ -56,18 +68,99 @@ type Status struct {
 	NotModified uint64 // of them, those answered 304
 	Failures    uint64 // of them, those that failed
 	Throttled   uint64 // lookups of unknown keys that the budget refused to refresh for
+
+	// Hash of the usable keys with their kids, in hexadecimal: it changes when a
+	// key does, and is the same in every process with the same keys, whatever
+	// their order. "" when the set is empty.
+	Hash string
+	// Stored is when the set was fetched by whoever put it into the store; zero
+	// when this process fetched it.
+	Stored time.Time
+}
+
+// MarshalJSON writes a status for programs, as [Status] says. It holds no query
+// of a URL.
+func (s Status) MarshalJSON() ([]byte, error) {
+	document := struct {
+		Issuer              string       `json:"issuer"`
+		JWKSURL             string       `json:"jwks_url"`
+		State               State        `json:"state"`
+		KeyIDs              []string     `json:"key_ids,omitempty"`
+		Retained            []string     `json:"retained,omitempty"`
+		Skipped             []SkippedKey `json:"skipped,omitempty"`
+		FetchedAt           time.Time    `json:"fetched_at,omitzero"`
+		ExpiresAt           time.Time    `json:"expires_at,omitzero"`
+		StaleUntil          time.Time    `json:"stale_until,omitzero"`
+		NextAttempt         time.Time    `json:"next_attempt,omitzero"`
+		LastError           string       `json:"last_error,omitempty"`
+		LastErrorAt         time.Time    `json:"last_error_at,omitzero"`
+		ConsecutiveFailures int          `json:"consecutive_failures"`
+		Fetches             uint64       `json:"fetches"`
+		NotModified         uint64       `json:"not_modified"`
+		Failures            uint64       `json:"failures"`
+		Throttled           uint64       `json:"throttled"`
+		Hash                string       `json:"hash"`
+		Stored              time.Time    `json:"stored,omitzero"`
+	}{
+		s.Issuer, show.WholeURL(s.JWKSURL), s.State, s.KeyIDs, s.Retained, s.Skipped,
+		s.FetchedAt, s.ExpiresAt, s.StaleUntil, s.NextAttempt, "", s.LastErrorAt, s.ConsecutiveFailures,
+		s.Fetches, s.NotModified, s.Failures, s.Throttled, s.Hash, s.Stored,
+	}
+	if s.LastError != nil {
+		document.LastError = s.LastError.Error()
+	}
+	return json.Marshal(document)
+}
+
+// MarshalJSON writes index, key_id where there is one, and error as a text.
+func (s SkippedKey) MarshalJSON() ([]byte, error) {
+	document := struct {
+		Index int    `json:"index"`
+		KeyID string `json:"key_id,omitempty"`
+		Error string `json:"error,omitempty"`
+	}{s.Index, s.KeyID, ""}
+	if s.Err != nil {
+		document.Error = s.Err.Error()
+	}
+	return json.Marshal(document)
+}
+
+// hash is [Status.Hash] for a set. It is computed once for a snapshot.
+func (s *snapshot) hash() string {
+	s.hashed.Do(func() {
+		keys := make([]string, 0, len(s.set.keys))
+		for _, k := range s.set.keys {
+			material := cmp.Or(k.Thumbprint(), hex.EncodeToString(k.digest[:]))
+			text, _ := json.Marshal([]string{k.ID(), k.parsed.Alg, k.Issuer(), material}) // of strings: it cannot fail
+			keys = append(keys, string(text))
+		}
+		if len(keys) == 0 {
+			return
+		}
+		slices.Sort(keys)
+		h := sha256.New()
+		for _, k := range keys {
+			h.Write([]byte(k))
+		}
+		s.hashText = hex.EncodeToString(h.Sum(nil)[:16])
+	})
+	return s.hashText
 }
 
 // EventKind says what happened.
 type EventKind uint8
 
-// What an observer hears of.
+// What an observer hears of. A spell lasts until the next success.
 const (
-	EventRefreshed     EventKind = iota + 1 // a set was fetched; Added and Removed tell what changed
+	EventRefreshed     EventKind = iota + 1 // a set was fetched; Added, Removed and Changed tell what is new
 	EventNotModified                        // 304: the set was confirmed
 	EventRefreshFailed                      // once per failed refresh
 	EventServedStale                        // once per spell of serving a set past its TTL
 	EventThrottled                          // the budget for unknown keys is spent; once per spell
+	EventExpired                            // nothing is left to serve, and refreshes fail: lookups are ErrUnavailable from now on; once per spell, never before the first set
+	EventRecovered                          // the first success after failures; Duration is how long they lasted, Failures how many they were
+	EventEvicted                            // an issuer that came up at run time made room for another
+	EventStoreFailed                        // the store failed; once per spell
 )
 
 // String returns a short name, such as "refreshed".
@@ -83,6 +176,14 @@ func (k EventKind) String() string {
 		return "served stale"
 	case EventThrottled:
 		return "throttled"
+	case EventExpired:
+		return "expired"
+	case EventRecovered:
+		return "recovered"
+	case EventEvicted:
+		return "evicted"
+	case EventStoreFailed:
+		return "store failed"
 	}
 	return "unknown"
 }
@@ -90,34 +191,53 @@ func (k EventKind) String() string {
 // Event is what [WithObserver] hears.
 type Event struct {
 	Kind           EventKind
-	Issuer, URL    string        // URL of the key set; "" until discovery found it
+	Issuer, URL    string        // URL of the key set without its query; "" until discovery found it
 	Added, Removed []string      // kids, with EventRefreshed
-	Duration       time.Duration // of the refresh, with the first three kinds
-	Err            error         // why, with EventRefreshFailed and EventServedStale
+	Changed        []string      // kids whose key is another one now, with EventRefreshed
+	Duration       time.Duration // of the refresh, with the first three kinds; of the failure, with EventRecovered
+	Failures       int           // refreshes that failed in a row, this one included; with EventRecovered, those before it
+	Until          time.Time     // until when the set at hand serves, should no refresh succeed; in the past once it has expired, zero for none and for a static client
+	KeyID          string        // the kid that was asked for, with EventThrottled; "" when the token named none
+	Err            error         // why, with EventRefreshFailed, EventServedStale, EventExpired and EventStoreFailed
 }
 
-// eventIssuerTaken is for the log only: the discovery document said which
-// issuer to bind the keys to, and nothing checked that.
-const eventIssuerTaken EventKind = 0
+// notice is an event with what the log says besides.
+type notice struct {
+	Event
+	message string // not "": for the log alone
+	skipped []SkippedKey
+	first   bool // with EventRefreshed: nothing was fetched before
+	at      time.Time
+	state   State
+	next    time.Time // the next attempt or, with EventThrottled, refresh for unknown keys; zero when it is due
+}
 
 // announcer tells the log and the observer what happens, one event at a time
 // and in order. The zero value tells nobody.
 type announcer struct {
 	logger   *slog.Logger
 	observer func(Event)
+	place    string // named in the log while the URL of the key set is unknown
 
 	mu         sync.Mutex // never held while somebody is told
-	pending    []Event
+	pending    []notice
 	delivering bool
+
+	// Of who delivers:
+	failures  failureLog
+	throttled time.Time // when throttling was logged last
 }
 
+// idle says that nobody listens.
+func (a *announcer) idle() bool { return a.logger == nil && a.observer == nil }
+
 // announce queues an event until somebody delivers.
-func (a *announcer) announce(e Event) {
-	if a.logger == nil && a.observer == nil {
+func (a *announcer) announce(n notice) {
+	if a.idle() {
 		return
 	}
 	a.mu.Lock()
-	a.pending = append(a.pending, e)
+	a.pending = append(a.pending, n)
 	a.mu.Unlock()
 }
 
@@ -125,7 +245,7 @@ func (a *announcer) announce(e Event) {
 // returns at once and that one goes on with what was queued, which keeps the
 // order. The caller holds no lock: an observer may ask for the status.
 func (a *announcer) deliver() {
-	if a.logger == nil && a.observer == nil {
+	if a.idle() {
 		return
 	}
 	a.mu.Lock()
@@ -136,9 +256,9 @@ func (a *announcer) deliver() {
 	a.delivering = true
 	defer func() { a.delivering = false }()
 	for len(a.pending) > 0 {
-		e := a.pending[0]
+		n := a.pending[0]
 		a.pending = a.pending[1:]
-		a.tell(e)
+		a.tell(n)
 	}
 	a.pending = nil
 }
@@ -146,59 +266,165 @@ func (a *announcer) deliver() {
 // tell logs and observes one event, with the announcer's lock given back
 // meanwhile. A panic of the observer or of the logger's handler is recovered:
 // nobody else could do that in the goroutine of a fetch.
-func (a *announcer) tell(e Event) {
+func (a *announcer) tell(n notice) {
 	a.mu.Unlock()
 	defer a.mu.Lock()
 	defer func() { _ = recover() }()
-	a.log(e)
-	if a.observer != nil && e.Kind != eventIssuerTaken {
-		a.observer(e)
+	a.log(n)
+	if a.observer != nil && n.message == "" {
+		a.observer(n.Event)
 	}
 }
 
-// log writes an event to the log. What an operator should look at is a warning: a
-// failing issuer is one for each step of the backoff.
-func (a *announcer) log(e Event) {
+// failureLog decides which failed refreshes are worth a line: each doubling of
+// their number in a row, and so many more that an outage is never silent for
+// longer than quietFailures.
+type failureLog struct {
+	count int       // of failures when the last line was written
+	at    time.Time // when that was
+}
+
+const (
+	quietFailures  = 10 * time.Minute
+	quietThrottled = time.Minute
+)
+
+// worth decides on the nth failure in a row, at now. The next one comes at next
+// or later.
+func (l *failureLog) worth(n int, now, next time.Time) bool {
+	again := n > l.count // the same spell goes on
+	if again && n < 2*l.count && next.Sub(l.at) <= quietFailures {
+		return false
+	}
+	l.count, l.at = n, now
+	return true
+}
+
+// level is how a notice appears in the log: an error when tokens cannot be
+// verified any more, a warning when somebody should look at it, info for what
+// changed, and debug for the rest.
+func (a *announcer) level(n notice) (level slog.Level, message string) {
+	switch {
+	case len(n.skipped) > 0: // most are keys for encryption
+		return slog.LevelInfo, n.message
+	case n.message != "":
+		return slog.LevelWarn, n.message
+	}
+	switch n.Kind {
+	case EventRefreshed:
+		if n.first {
+			return slog.LevelInfo, "jwks: first key set loaded"
+		}
+		if len(n.Added)+len(n.Removed)+len(n.Changed) > 0 {
+			return slog.LevelInfo, "jwks: key set changed"
+		}
+	case EventRefreshFailed:
+		if !a.failures.worth(n.Failures, n.at, n.next) {
+			return slog.LevelDebug, "jwks: refresh failed"
+		}
+		if n.state == StateFresh || n.state == StateStale {
+			return slog.LevelWarn, "jwks: refresh failed, the keys at hand still serve"
+		}
+		return slog.LevelWarn, "jwks: refresh failed, there are no keys to serve"
+	case EventServedStale: // the failed refreshes warn
+		return slog.LevelDebug, "jwks: serving keys past their TTL"
+	case EventThrottled:
+		if n.at.Sub(a.throttled) >= quietThrottled {
+			a.throttled = n.at
+			return slog.LevelWarn, "jwks: unknown key refused without a refresh, the budget for them is spent"
+		}
+	case EventExpired:
+		return slog.LevelError, "jwks: keys expired: no token can be verified until a refresh succeeds"
+	case EventRecovered:
+		return slog.LevelInfo, "jwks: refresh works again"
+	case EventEvicted:
+		return slog.LevelWarn, "jwks: issuer evicted to make room for another"
+	case EventStoreFailed:
+		return slog.LevelWarn, "jwks: the store failed, going on without it"
+	}
+	return slog.LevelDebug, "jwks: key set " + n.Kind.String()
+}
+
+// log writes a notice to the log.
+func (a *announcer) log(n notice) {
 	if a.logger == nil {
 		return
 	}
-	level, message := slog.LevelDebug, "jwks: key set "+e.Kind.String()
-	attrs := make([]slog.Attr, 0, 6)
-	if e.Issuer != "" {
-		attrs = append(attrs, slog.String("issuer", e.Issuer))
+	level, message := a.level(n)
+	ctx := context.Background()
+	if !a.logger.Enabled(ctx, level) {
+		return
 	}
-	if e.URL != "" {
-		attrs = append(attrs, slog.String("url", show.URL(e.URL)))
-	}
-	switch e.Kind {
-	case eventIssuerTaken:
-		level, message = slog.LevelWarn, "jwks: keys are bound to the issuer that the discovery document names; say WithIssuer to check it"
-	case EventRefreshFailed:
-		level, message = slog.LevelWarn, "jwks: refresh failed"
-	case EventServedStale: // the failed refreshes warn
-		level, message = slog.LevelInfo, "jwks: serving keys past their TTL"
-	case EventThrottled:
-		level, message = slog.LevelInfo, "jwks: unknown keys, refresh budget spent"
-	case EventRefreshed:
-		if len(e.Added)+len(e.Removed) > 0 {
-			level = slog.LevelInfo
-			attrs = append(attrs, slog.Any("added", quoted(e.Added)), slog.Any("removed", quoted(e.Removed)))
-		}
-	}
-	if e.Duration > 0 {
-		attrs = append(attrs, slog.Duration("duration", e.Duration))
-	}
-	if e.Err != nil {
-		attrs = append(attrs, slog.String("error", bare(e.Err)))
-	}
-	a.logger.LogAttrs(context.Background(), level, message, attrs...)
+	a.logger.LogAttrs(ctx, level, message, n.attrs(a.place)...)
 }
 
-// quoted makes kids fit for a log.
-func quoted(kids []string) []string {
-	q := make([]string, len(kids))
-	for i, kid := range kids {
-		q[i] = show.Quote(kid)
+// attrs are the attributes of a line, always in this order.
+func (n notice) attrs(place string) []slog.Attr {
+	attrs := make([]slog.Attr, 0, 12)
+	if n.Issuer != "" {
+		attrs = append(attrs, slog.String("issuer", show.Line(n.Issuer)))
 	}
-	return q
+	var failed *FetchError
+	if n.URL == "" && errors.As(n.Err, &failed) {
+		place = cmp.Or(failed.URL, place)
+	}
+	attrs = append(attrs, slog.String("url", show.Place(cmp.Or(n.URL, place))))
+	if n.Kind == EventRefreshFailed || n.Kind == EventExpired {
+		attrs = append(attrs, slog.String("state", n.state.String()))
+	}
+	if n.Failures > 0 {
+		attrs = append(attrs, slog.Int("failures", n.Failures))
+	}
+	if n.Failures > 0 && n.Kind != EventRecovered {
+		attrs = appendTime(attrs, "until", n.Until)
+		attrs = appendTime(attrs, "next", n.next)
+	}
+	if n.Kind == EventThrottled {
+		attrs = append(attrs, slog.String("kid", show.Line(n.KeyID)))
+		attrs = appendTime(attrs, "next", n.next)
+	}
+	if n.Kind == EventRefreshed && len(n.Added)+len(n.Removed)+len(n.Changed) > 0 {
+		attrs = appendKids(attrs, "added", n.Added)
+		attrs = appendKids(attrs, "removed", n.Removed)
+		attrs = appendKids(attrs, "changed", n.Changed)
+	}
+	if len(n.skipped) > 0 {
+		kids := make([]string, len(n.skipped))
+		for i, e := range n.skipped {
+			kids[i] = e.KeyID
+		}
+		attrs = append(appendKids(attrs, "kid", kids), slog.String("error", n.skipped[0].Err.Error()))
+	}
+	if n.Duration > 0 {
+		attrs = append(attrs, slog.Duration("duration", n.Duration))
+	}
+	if n.Err != nil {
+		attrs = append(attrs, slog.String("error", bare(n.Err)))
+	}
+	return attrs
+}
+
+func appendTime(attrs []slog.Attr, name string, t time.Time) []slog.Attr {
+	if t.IsZero() {
+		return attrs
+	}
+	return append(attrs, slog.Time(name, t.Round(0)))
+}
+
+// maxLoggedKids is how many kids of a list are logged: an issuer may publish a
+// thousand.
+const maxLoggedKids = 16
+
+// appendKids adds a list of kids, each fit for a log. A list that was shortened
+// is followed by its length.
+func appendKids(attrs []slog.Attr, name string, kids []string) []slog.Attr {
+	shown := make([]string, min(len(kids), maxLoggedKids))
+	for i := range shown {
+		shown[i] = show.Line(kids[i])
+	}
+	attrs = append(attrs, slog.Any(name, shown))
+	if len(kids) > len(shown) {
+		attrs = append(attrs, slog.Int(name+"_count", len(kids)))
+	}
+	return attrs
 }

@@ -39,6 +39,7 @@ type Policy struct {
 
 	staleAnnounced    bool // in this spell
 	throttleAnnounced bool
+	expiryAnnounced   bool
 	throttled         uint64
 }
 
@@ -192,7 +193,7 @@ func (p *Policy) InstallSeed() uint64 {
 func (p *Policy) start(s Schedule) {
 	p.facts.renew(s)
 	p.facts.loaded = !p.cfg.NoCache || p.cfg.Static
-	p.staleAnnounced, p.throttleAnnounced = false, false
+	p.staleAnnounced, p.throttleAnnounced, p.expiryAnnounced = false, false, false
 }
 
 // RememberMissing notes that the set of a generation lacks a key, so that nobody

@@ -47,11 +47,37 @@ func boundary(s string, i int) int {
 // URL shows a URL, cut, and quoted only if it has characters that would break
 // the line or its reading.
 func URL(raw string) string {
-	s := CutURL(raw)
+	return plain(CutURL(raw))
+}
+
+// plain quotes s only if it has characters that would break the line.
+func plain(s string) string {
 	if s == "" || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r == '"' || Odd(r) }) {
 		return strconv.Quote(s)
 	}
 	return s
+}
+
+// PlaceLimit is how many bytes of a URL are shown that the configuration names.
+const PlaceLimit = 512
+
+// Place shows the URL of an issuer, a key set or a discovery document whole, so
+// that one tenant is not taken for another: up to 512 bytes, without its query.
+func Place(raw string) string {
+	s := WholeURL(raw)
+	if len(s) > PlaceLimit {
+		s = cutEnds(s, PlaceLimit, PlaceLimit/2)
+	}
+	return plain(s)
+}
+
+// QuotePlace shows a URL or the name of an issuer as Place does, quoted.
+func QuotePlace(raw string) string {
+	s := WholeURL(raw)
+	if len(s) > PlaceLimit {
+		s = cutEnds(s, PlaceLimit, PlaceLimit/2)
+	}
+	return strconv.Quote(s)
 }
 
 // QuoteURL shows a URL, cut and quoted.
@@ -60,16 +86,20 @@ func QuoteURL(raw string) string { return strconv.Quote(CutURL(raw)) }
 // CutURL keeps both ends of a URL: the documents of an issuer differ in how
 // their URLs end.
 func CutURL(raw string) string {
-	const tail = 24
 	s := WholeURL(raw)
 	if len(s) <= Limit {
 		return s
 	}
+	return cutEnds(s, Limit, 24)
+}
+
+// cutEnds keeps the beginning of s and its last tail bytes, limit in all.
+func cutEnds(s string, limit, tail int) string {
 	i := len(s) - tail
 	for i < len(s) && !utf8.RuneStart(s[i]) {
 		i++
 	}
-	return s[:boundary(s, Limit-tail-len(mark))] + mark + s[i:]
+	return s[:boundary(s, limit-tail-len(mark))] + mark + s[i:]
 }
 
 // Odd reports characters that no URL needs unescaped: all white space, control

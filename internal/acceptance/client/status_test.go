@@ -1,8 +1,11 @@
 package client
 
 import (
+	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,16 +104,101 @@ func TestClient_StatusOverALifetime(t *testing.T) {
 }
 
 func TestClient_StateAndEventNames(t *testing.T) {
-	for want, got := range map[string]fmt.Stringer{
-		"empty": jwks.StateEmpty, "fresh": jwks.StateFresh, "stale": jwks.StateStale, "expired": jwks.StateExpired,
-		"refreshed": jwks.EventRefreshed, "not modified": jwks.EventNotModified, "refresh failed": jwks.EventRefreshFailed,
-		"served stale": jwks.EventServedStale, "throttled": jwks.EventThrottled,
+	for _, test := range []struct {
+		got  fmt.Stringer
+		want string
+	}{
+		{jwks.StateEmpty, "empty"}, {jwks.StateFresh, "fresh"}, {jwks.StateStale, "stale"}, {jwks.StateExpired, "expired"},
+		{jwks.EventRefreshed, "refreshed"}, {jwks.EventNotModified, "not modified"}, {jwks.EventRefreshFailed, "refresh failed"},
+		{jwks.EventServedStale, "served stale"}, {jwks.EventThrottled, "throttled"}, {jwks.EventExpired, "expired"},
+		{jwks.EventRecovered, "recovered"}, {jwks.EventEvicted, "evicted"}, {jwks.EventStoreFailed, "store failed"},
 	} {
-		if got.String() != want {
-			t.Errorf("%v, want %s", got, want)
+		if got := test.got.String(); got != test.want {
+			t.Errorf("%s, want %s", got, test.want)
 		}
 	}
 	if s, k := jwks.State(99).String(), jwks.EventKind(0).String(); s != "unknown" || k != "unknown" {
 		t.Errorf("%s, %s", s, k)
+	}
+}
+
+func TestStatus_JSON(t *testing.T) {
+	testkit.Bubble(t, "an empty client", func(t *testing.T) {
+		env := testkit.NewEnv(t)
+		got := marshal(t, env.NewClient().Status())
+		want := `{"issuer":"` + env.Issuer.URL() + `","jwks_url":"","state":"empty","consecutive_failures":0,"fetches":0,"not_modified":0,"failures":0,"throttled":0,"hash":""}`
+		if got != want {
+			t.Errorf("%s\nwant %s", got, want)
+		}
+	})
+	testkit.Bubble(t, "states and errors are texts, times are there", func(t *testing.T) {
+		env := testkit.NewEnv(t)
+		c := env.NewClient()
+		env.Issuer.SetFault(jwkstest.Status(404))
+		testkit.WantNoKey(t, c, "k1", jwks.ErrUnavailable)
+		env.Issuer.SetFault(jwkstest.None())
+		env.Issuer.SetJWKSFault(jwkstest.Body([]byte(`{"keys":[{"kty":"oct","kid":"b"},` + testkit.NewSigner(t, "ES256", "a").JWK() + `]}`)))
+		testkit.MustRefresh(t, c)
+		var got map[string]any
+		if err := json.Unmarshal([]byte(marshal(t, c.Status())), &got); err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]any{
+			"issuer": env.Issuer.URL(), "jwks_url": env.Issuer.JWKSURL(), "state": "fresh", "key_ids": []any{"a"},
+			"fetched_at": time.Now().Format(time.RFC3339Nano), "last_error": c.Status().LastError.Error(), "fetches": 2.0, "failures": 1.0,
+			"hash": c.Status().Hash, "skipped": []any{map[string]any{"index": 0.0, "key_id": "b", "error": c.Status().Skipped[0].Err.Error()}},
+		} {
+			if !reflect.DeepEqual(got[name], want) {
+				t.Errorf("%s: %v, want %v", name, got[name], want)
+			}
+		}
+		for _, name := range []string{"next_attempt", "retained", "stored"} {
+			if v, ok := got[name]; ok {
+				t.Errorf("%s is there: %v", name, v)
+			}
+		}
+	})
+	if text, err := jwks.StateStale.MarshalText(); string(text) != "stale" || err != nil {
+		t.Errorf("%s, %v", text, err)
+	}
+	if got := marshal(t, jwks.Status{JWKSURL: "https://idp.example/keys?key=SECRET"}); strings.Contains(got, "SECRET") {
+		t.Error(got)
+	}
+}
+
+func marshal(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestStatus_Hash(t *testing.T) {
+	a, b := testkit.NewSigner(t, "ES256", "a"), testkit.NewSigner(t, "RS256", "b")
+	hash := func(document string) string {
+		set, err := jwks.ParseKeySet([]byte(document))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := jwks.NewClient(jwks.WithKeySet(set))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Status().Hash
+	}
+	both := hash(`{"keys":[` + a.JWK() + `,` + b.JWK() + `]}`)
+	if h := hash(` {"keys": [` + b.JWK() + ` ,` + a.JWK() + `] , "more": 1}`); h != both {
+		t.Error("the hash depends on the text or the order")
+	}
+	for _, other := range []string{
+		`{"keys":[` + a.JWK() + `]}`,
+		`{"keys":[` + strings.Replace(a.JWK(), `"a"`, `"c"`, 1) + `,` + b.JWK() + `]}`,
+		`{"keys":[` + testkit.NewSigner(t, "ES256", "a").JWK() + `,` + b.JWK() + `]}`,
+	} {
+		if hash(other) == both {
+			t.Errorf("the hash of %s is the same", other)
+		}
 	}
 }
