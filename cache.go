@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"math"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -266,9 +265,4 @@ func retain(old *snapshot, set *KeySet, now freshness.Moment, d time.Duration) [
 		keep(r.keys, r.until)
 	}
 	return kept
-}
-
-// skips says whether an entry with this kid was left out.
-func (s *KeySet) skips(kid string) bool {
-	return slices.ContainsFunc(s.skipped, func(e SkippedKey) bool { return e.KeyID == kid })
 }

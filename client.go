@@ -140,8 +140,9 @@ func (c *Client) SigningKeys(ctx context.Context, h Header, _ string) ([]*Key, e
 
 // KeyForToken finds the key that a token names. The form and the header of the
 // token are checked before any I/O, its signature and claims are not; but its
-// "iss" must be the issuer that the key is bound to. When several keys share
-// the kid, the one that verifies the signature is returned.
+// "iss" must be the issuer that the key is bound to. Of several candidates the
+// one that verifies the signature is returned, and where none does the set is
+// refreshed as for an unknown kid before the first is.
 //
 // Errors as for [Client.SigningKeys], and those of a malformed token:
 // [jwt.ErrTokenMalformed], [ErrTokenTooLarge] (over 16 KiB),
@@ -160,7 +161,8 @@ func (c *Client) KeyForToken(ctx context.Context, token string) (*Key, error) {
 // are for golang-jwt's options to check, and the signature is golang-jwt's to
 // verify: a key that was replaced under its kid is noticed at the next refresh
 // only, and PS256, PS384 and PS512 pass with any salt length. A [Verifier]
-// leaves nothing out.
+// leaves nothing out. Of keys that the token does not name by a kid, Keyfunc
+// finds the one that verifies it, and looks again where none does.
 //
 // Errors as for [Client.KeyForToken]; golang-jwt wraps them. Several keys with
 // one kid come as a [jwt.VerificationKeySet].

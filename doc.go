@@ -30,7 +30,7 @@
 //	3  header     a JSON object, no duplicates, no "crit"           RFC 7515 section 4
 //	4  algorithm  on the verifier's list                            WithAlgorithms
 //	5  issuer     trusted, where there are several                  Issuers
-//	6  keys       by kid, x5t#S256, x5t, or the only one that fits  KeySource
+//	6  keys       by kid, x5t#S256, x5t, else those that fit alg   KeySource
 //	7  signature  by a key that allows the algorithm                RFC 7515 section 5.2
 //	8  claims     a JSON object, no duplicates, types checked       RFC 7519 section 4
 //	9  policy     issuer, audience, times, and more                 VerifierOption

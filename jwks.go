@@ -217,6 +217,17 @@ func (s *KeySet) bound(b *binding.Binding) *KeySet {
 	return set
 }
 
+// whySkipped says why the entry with this kid was left out, nil if none was.
+func (s *KeySet) whySkipped(kid string) error {
+	if i := slices.IndexFunc(s.skipped, func(e SkippedKey) bool { return e.KeyID == kid }); i >= 0 && kid != "" {
+		return s.skipped[i].Err
+	}
+	return nil
+}
+
+// skips says whether an entry with this kid was left out.
+func (s *KeySet) skips(kid string) bool { return s.whySkipped(kid) != nil }
+
 // Len returns the number of usable keys.
 func (s *KeySet) Len() int { return len(s.keys) }
 
@@ -255,18 +266,22 @@ func (s *KeySet) MarshalJSON() ([]byte, error) {
 
 // SigningKeys returns the keys of the set that may have signed a token with
 // header h, at most four, best first: those with its kid, else those with its
-// x5t#S256, else those with its x5t, else, where it names none, the only key
-// that allows its algorithm. It ignores the issuer; the keys' own bindings
+// x5t#S256, else those with its x5t, else all, of which those remain that allow
+// its algorithm. A key that has another kid or another thumbprint than the
+// token is left out. Thumbprints are compared as octets, and computed where the
+// key has a certificate (x5c) and names none. A token whose kid no key has may
+// be of a key that has none. The issuer is ignored; the keys' own bindings
 // stand. The slice is shared and must not be changed.
 //
-// Errors, all [ErrTokenInvalid]: [ErrKeyNotFound], or
-// [ErrAlgorithmNotAllowed] when the key is there and its "alg" is another.
+// Errors, all [ErrTokenInvalid]: [ErrKeyNotFound], also when more than four
+// keys fit a token that names none, or [ErrAlgorithmNotAllowed] when the key is
+// there and its "alg" is another.
 func (s *KeySet) SigningKeys(_ context.Context, h Header, _ string) ([]*Key, error) {
 	keys, verdict := s.choose(&h)
 	if verdict == chosen {
 		return keys, nil
 	}
-	return nil, fault.Invalid(verdict.describe(h)+" in the key set ("+show.Count(s.Len(), "key")+")", verdict.reason())
+	return nil, fault.Invalid(s.describe(verdict, &h, "in the key set")+" ("+show.Count(s.Len(), "key")+")", verdict.reason())
 }
 
 // ignoresIssuer marks a source whose answer does not depend on the token's
@@ -279,74 +294,30 @@ type verdict uint8
 const (
 	chosen    verdict = iota
 	missing           // nothing fits: a refresh may help
-	ambiguous         // the token names no key and several fit: a refresh does not help
+	ambiguous         // the token names no key and too many fit: a refresh does not help
 	wrongAlg          // the key is there, and its "alg" is another
 )
 
 // choose picks the keys of the set for a header; see [KeySet.SigningKeys] for
 // the order. Without an algorithm every key counts.
 func (s *KeySet) choose(h *Header) ([]*Key, verdict) {
-	a := jws.Named(h.Algorithm)
-	if h.KeyID != "" {
-		return allowing(s.withID(h.KeyID), a, h.Algorithm)
-	}
-	if h.X5tS256 != "" || h.X5t != "" {
-		return allowing(s.byThumbprint(h), a, h.Algorithm)
-	}
-	var only *Key
-	for _, k := range s.keys {
-		if h.Algorithm == "" || k.allows.Has(a) {
-			if only != nil {
-				return nil, ambiguous
-			}
-			only = k
-		}
-	}
-	if only == nil {
+	c := choice{header: h, algorithm: jws.Named(h.Algorithm)}
+	switch keys := s.withID(h.KeyID); {
+	case c.cannotExist():
 		return nil, missing
+	case h.KeyID == "":
+		return c.among(s.keys)
+	case len(keys) > 0:
+		return c.named(keys)
 	}
-	return only.alone[:], chosen
-}
-
-// byThumbprint finds keys by the certificate thumbprints that a token names
-// (RFC 7515 sections 4.1.7 and 4.1.8): SHA-256 before SHA-1. They are compared
-// as published; Auth0 publishes the hex form in base64url.
-func (s *KeySet) byThumbprint(h *Header) []*Key {
-	var found []*Key
-	for _, k := range s.keys {
-		switch fits := h.X5tS256 != "" && k.parsed.X5tS256 == h.X5tS256 || h.X5tS256 == "" && k.parsed.X5t == h.X5t; {
-		case !fits:
-		case found == nil:
-			found = k.alone[:] // without an allocation
-		default:
-			found = append(found[:len(found):len(found)], k)
+	// No key has the kid. One that has none may be meant, unless an entry that
+	// is not usable is.
+	if keys := s.withID(""); len(keys) > 0 && !s.skips(h.KeyID) {
+		if keys, v := c.among(keys); v != ambiguous {
+			return keys, v
 		}
 	}
-	return found
-}
-
-// allowing keeps the keys that allow the algorithm, without copying where all
-// do.
-func allowing(keys []*Key, a jws.Algorithm, name string) ([]*Key, verdict) {
-	if len(keys) == 0 {
-		return nil, missing
-	}
-	if len(keys) == 1 {
-		if name == "" || keys[0].allows.Has(a) {
-			return keys, chosen
-		}
-		return nil, wrongAlg
-	}
-	var fit []*Key
-	for _, k := range keys {
-		if len(fit) < maxCandidates && (name == "" || k.allows.Has(a)) {
-			fit = append(fit, k)
-		}
-	}
-	if len(fit) == 0 {
-		return nil, wrongAlg
-	}
-	return fit, chosen
+	return nil, missing
 }
 
 // reason is the sentinel of a verdict.
@@ -357,13 +328,24 @@ func (v verdict) reason() error {
 	return ErrKeyNotFound
 }
 
-// describe begins an error text: what was asked for and did not come.
+// describe begins an error text: what was asked for and did not come. place is
+// "in the key set", or where that is from.
+func (s *KeySet) describe(v verdict, h *Header, place string) string {
+	if v == missing {
+		if why := s.whySkipped(h.KeyID); why != nil {
+			return naming(*h) + " is in the set but not usable: " + why.Error() + ", " + place
+		}
+	}
+	return v.describe(*h) + " " + place
+}
+
+// describe is the same where there is no set.
 func (v verdict) describe(h Header) string {
 	switch {
 	case v == wrongAlg:
 		return naming(h) + " does not allow alg " + show.Quote(h.Algorithm)
 	case v == ambiguous:
-		return "the token names no key and several allow alg " + show.Quote(h.Algorithm)
+		return fmt.Sprintf("the token names no key, and more than %d allow alg %s", maxCandidates, show.Quote(h.Algorithm))
 	case h.KeyID == "" && h.X5tS256 == "" && h.X5t == "":
 		return "no key for alg " + show.Quote(h.Algorithm)
 	default:

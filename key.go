@@ -105,6 +105,165 @@ func (k *Key) sameAs(other *Key) bool {
 	return k == other || k.parsed.Alg == other.parsed.Alg && k.Issuer() == other.Issuer() && jwk.Equal(k.verifier, other.verifier)
 }
 
+// choice is how the keys for one token are chosen.
+type choice struct {
+	header    *Header
+	algorithm jws.Algorithm
+
+	sha1      [20]byte // of the header's thumbprints, once they were needed
+	sha256    [32]byte
+	hasSHA1   bool
+	hasSHA256 bool
+	read      bool
+}
+
+// fit says how well the certificate thumbprints of a token fit a key.
+type fit uint8
+
+const (
+	excluded fit = iota // the key has another one
+	silent              // one of the two has none
+	bySHA1              // RFC 7515 section 4.1.7
+	bySHA256            // RFC 7515 section 4.1.8
+	fits                // the number of them
+)
+
+// cannotExist says that no key can have such a name.
+func (c *choice) cannotExist() bool {
+	return len(c.header.KeyID) > maxKeyID || len(c.header.X5tS256) > maxKeyID || len(c.header.X5t) > maxKeyID
+}
+
+// fit compares thumbprints as octets; those that are none, as texts.
+func (c *choice) fit(k *jwk.Key) fit {
+	h := c.header
+	if h.X5tS256 == "" && h.X5t == "" {
+		return silent
+	}
+	result := silent
+	if h.X5t != "" && (k.HasSHA1 || k.X5t != "") {
+		if result = bySHA1; h.X5t != k.X5t {
+			if c.readThumbprints(); !c.hasSHA1 || !k.HasSHA1 || c.sha1 != k.SHA1 {
+				return excluded
+			}
+		}
+	}
+	if h.X5tS256 != "" && (k.HasSHA256 || k.X5tS256 != "") {
+		if result = bySHA256; h.X5tS256 != k.X5tS256 {
+			if c.readThumbprints(); !c.hasSHA256 || !k.HasSHA256 || c.sha256 != k.SHA256 {
+				return excluded
+			}
+		}
+	}
+	return result
+}
+
+func (c *choice) readThumbprints() {
+	if !c.read {
+		c.read = true
+		c.sha1, c.hasSHA1 = jwk.SHA1Thumbprint(c.header.X5t)
+		c.sha256, c.hasSHA256 = jwk.SHA256Thumbprint(c.header.X5tS256)
+	}
+}
+
+func (c *choice) allows(k *Key) bool { return c.header.Algorithm == "" || k.allows.Has(c.algorithm) }
+
+// named chooses among the keys with the token's kid.
+func (c *choice) named(keys []*Key) ([]*Key, verdict) {
+	if len(keys) == 1 { // nearly always
+		switch {
+		case c.fit(keys[0].parsed) == excluded:
+			return nil, missing
+		case !c.allows(keys[0]):
+			return nil, wrongAlg
+		}
+		return keys, chosen
+	}
+	var found candidates
+	there := false
+	for _, k := range keys {
+		if f := c.fit(k.parsed); f != excluded {
+			there = true
+			if c.allows(k) && found.add(f, k) {
+				break
+			}
+		}
+	}
+	if list := found.best(silent); list != nil {
+		return list, chosen
+	} else if there {
+		return nil, wrongAlg
+	}
+	return nil, missing
+}
+
+// among chooses among keys that the token does not name by a kid.
+func (c *choice) among(keys []*Key) ([]*Key, verdict) {
+	var found candidates
+	there := false
+	unnamed := c.header.X5tS256 == "" && c.header.X5t == ""
+	for _, k := range keys {
+		f := c.fit(k.parsed)
+		there = there || f > silent
+		if f != excluded && c.allows(k) && found.add(f, k) || unnamed && found.more {
+			break
+		}
+	}
+	switch list := found.best(bySHA1); {
+	case list != nil:
+		return list, chosen
+	case there:
+		return nil, wrongAlg
+	case found.more:
+		return nil, ambiguous
+	}
+	if list := found.best(silent); list != nil {
+		return list, chosen
+	}
+	return nil, missing
+}
+
+// candidates are the first keys of each fit, as many as are tried.
+type candidates struct {
+	keys [fits][maxCandidates]*Key
+	n    [fits]uint8
+	more bool // than these are silent
+}
+
+// add takes a key in, and says whether better ones cannot come.
+func (c *candidates) add(f fit, k *Key) (full bool) {
+	if c.n[f] < maxCandidates {
+		c.keys[f][c.n[f]] = k
+		c.n[f]++
+	} else if f == silent {
+		c.more = true
+	}
+	return c.n[bySHA256] == maxCandidates
+}
+
+// best lists the keys, those that fit best first, down to a fit. It allocates
+// nothing where there is one key.
+func (c *candidates) best(least fit) []*Key {
+	total := 0
+	for f := least; f < fits; f++ {
+		total += int(c.n[f])
+	}
+	switch total = min(total, maxCandidates); total {
+	case 0:
+		return nil
+	case 1:
+		for f := bySHA256; ; f-- {
+			if c.n[f] > 0 {
+				return c.keys[f][0].alone[:]
+			}
+		}
+	}
+	list := make([]*Key, 0, total)
+	for f := bySHA256; f >= least; f-- {
+		list = append(list, c.keys[f][:min(int(c.n[f]), total-len(list))]...)
+	}
+	return list
+}
+
 // marshal writes the key as a JWK. Besides the members that go-jose writes it
 // keeps those that choose and bind the key.
 func (k *Key) marshal() (json.RawMessage, error) {

@@ -3,6 +3,7 @@ package jwks
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -12,51 +13,87 @@ import (
 	"github.com/seed-22400188/jwks/internal/show"
 )
 
-// keyForToken finds the key that a token names.
+// keyForToken finds the key that a token names: of several candidates the one
+// that verifies its signature, and the first where none does.
 func keyForToken(ctx context.Context, source KeySource, token string) (*Key, error) {
+	began := time.Now()
 	t, err := compact.Open(compact.StripBearer(token), compact.DefaultMaxSize)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := keysFor(ctx, source, &t)
-	if err != nil {
-		return nil, err
+	keys, issuer, err := keysFor(ctx, source, &t)
+	if err != nil || len(keys) == 1 && isNamed(keys, &t) {
+		return first(keys), err
 	}
-	for _, k := range keys[1:] {
-		if k.verifies(t.Algorithm, t.Signed, t.Signature) {
-			return k, nil
+	key, err := signerAmong(ctx, source, &t, keys, issuer, began)
+	if err != nil && len(keys) > 0 && (t.Header.KeyID == "" || isNamed(keys, &t)) {
+		return first(keys), nil // its signature is not ours to judge
+	}
+	return key, err
+}
+
+func first(keys []*Key) *Key {
+	if len(keys) == 0 {
+		return nil
+	}
+	return keys[0]
+}
+
+// isNamed says whether the token names the keys by their kid.
+func isNamed(keys []*Key, t *compact.Token) bool {
+	return t.Header.KeyID != "" && len(keys) > 0 && keys[0].ID() == t.Header.KeyID
+}
+
+// signerAmong returns the candidate that verifies the signature. Where none
+// does, the source is asked to look again, as a verifier asks.
+func signerAmong(ctx context.Context, source KeySource, t *compact.Token, keys []*Key, issuer unverifiedIssuer, began time.Time) (*Key, error) {
+	key, err := signer(t, keys)
+	if err == nil || !mayBeReplaced(err) {
+		return key, err
+	}
+	if again, ok := asOurs[rechecker](source); ok {
+		others := again.recheck(ctx, Header(t.Header), issuer.iss, keys, began)
+		if others, bindErr := boundTo(others, issuer); bindErr == nil {
+			if key, err := signer(t, others); err == nil {
+				return key, nil
+			}
 		}
 	}
-	return keys[0], nil
+	return nil, err
 }
+
+// unverifiedIssuer is what a token claims of its issuer.
+type unverifiedIssuer struct{ iss, tid string }
 
 // keysFor finds the candidates for a token that was opened, and compares the
 // token's issuer with the one that they are bound to.
-func keysFor(ctx context.Context, source KeySource, t *compact.Token) ([]*Key, error) {
+func keysFor(ctx context.Context, source KeySource, t *compact.Token) ([]*Key, unverifiedIssuer, error) {
+	var issuer unverifiedIssuer
 	if t.Algorithm == jws.Unknown {
-		return nil, unknownAlgorithm(t.Header.Algorithm)
+		return nil, issuer, unknownAlgorithm(t.Header.Algorithm)
 	}
-	iss, tid, err := t.UnverifiedIssuer()
+	var err error
+	if issuer.iss, issuer.tid, err = t.UnverifiedIssuer(); err != nil {
+		return nil, issuer, err
+	}
+	keys, err := source.SigningKeys(ctx, Header(t.Header), issuer.iss)
 	if err != nil {
-		return nil, err
+		return nil, issuer, err
 	}
-	keys, err := source.SigningKeys(ctx, Header(t.Header), iss)
-	if err != nil {
-		return nil, err
-	}
-	return boundTo(keys, iss, tid)
+	keys, err = boundTo(keys, issuer)
+	return keys, issuer, err
 }
 
 // boundTo keeps the keys that may verify a token of this issuer.
-func boundTo(keys []*Key, iss, tid string) ([]*Key, error) {
-	other := func(k *Key) bool { return !k.binding.Accepts(iss, tid) }
-	first := slices.IndexFunc(keys, other)
-	if first < 0 {
+func boundTo(keys []*Key, issuer unverifiedIssuer) ([]*Key, error) {
+	other := func(k *Key) bool { return !k.binding.Accepts(issuer.iss, issuer.tid) }
+	i := slices.IndexFunc(keys, other)
+	if i < 0 {
 		return keys, nil
 	}
 	fit := slices.DeleteFunc(slices.Clone(keys), other) // keys is shared
 	if len(fit) == 0 {
-		return nil, keys[first].binding.Check(iss, tid)
+		return nil, keys[i].binding.Check(issuer.iss, issuer.tid)
 	}
 	return fit, nil
 }
@@ -68,24 +105,7 @@ func keysForParsed(ctx context.Context, source KeySource, t *jwt.Token) (any, er
 	if t == nil || t.Method == nil {
 		return nil, fault.Malformed("golang-jwt found no signing method for it")
 	}
-	var keys []*Key
-	var bound bool // to a key of its sender
-	var err error
-	if t.Raw != "" {
-		var opened compact.Token
-		if opened, err = compact.Open(t.Raw, compact.DefaultMaxSize); err != nil {
-			return nil, err
-		}
-		if jws.Named(t.Method.Alg()) != opened.Algorithm {
-			return nil, fault.Invalid("alg is "+show.Quote(opened.Header.Algorithm)+", and golang-jwt verifies "+show.Quote(t.Method.Alg()), ErrAlgorithmNotAllowed)
-		}
-		keys, err = keysFor(ctx, source, &opened)
-		bound = opened.Bound
-	} else {
-		keys, err = keysForUnread(ctx, source, t)
-		claims, _ := t.Claims.(jwt.MapClaims)
-		bound = claims["cnf"] != nil
-	}
+	keys, bound, err := keysForText(ctx, source, t)
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +120,34 @@ func keysForParsed(ctx context.Context, source KeySource, t *jwt.Token) (any, er
 		set.Keys = append(set.Keys, k.Public())
 	}
 	return set, nil
+}
+
+// keysForText finds the candidates by the text that golang-jwt has parsed.
+// Where the token does not name its key, they are tried here: golang-jwt would
+// not look again if a key was replaced. bound: to a key of its sender.
+func keysForText(ctx context.Context, source KeySource, t *jwt.Token) (keys []*Key, bound bool, err error) {
+	if t.Raw == "" {
+		keys, err = keysForUnread(ctx, source, t)
+		claims, _ := t.Claims.(jwt.MapClaims)
+		return keys, claims["cnf"] != nil, err
+	}
+	began := time.Now()
+	opened, err := compact.Open(t.Raw, compact.DefaultMaxSize)
+	if err != nil {
+		return nil, false, err
+	}
+	if jws.Named(t.Method.Alg()) != opened.Algorithm {
+		return nil, false, fault.Invalid("alg is "+show.Quote(opened.Header.Algorithm)+", and golang-jwt verifies "+show.Quote(t.Method.Alg()), ErrAlgorithmNotAllowed)
+	}
+	keys, issuer, err := keysFor(ctx, source, &opened)
+	if err != nil || isNamed(keys, &opened) {
+		return keys, opened.Bound, err
+	}
+	key, err := signerAmong(ctx, source, &opened, keys, issuer, began)
+	if err != nil {
+		return nil, opened.Bound, err
+	}
+	return key.alone[:], opened.Bound, nil
 }
 
 // keysForUnread is for a token without its text: it goes by what golang-jwt's
@@ -122,21 +170,21 @@ func keysForUnread(ctx context.Context, source KeySource, t *jwt.Token) ([]*Key,
 	if jws.Named(h.Algorithm) == jws.Unknown {
 		return nil, unknownAlgorithm(h.Algorithm)
 	}
-	var iss, tid string
+	var issuer unverifiedIssuer
 	if t.Claims != nil {
 		var err error
-		if iss, err = t.Claims.GetIssuer(); err != nil {
+		if issuer.iss, err = t.Claims.GetIssuer(); err != nil {
 			return nil, fault.MalformedClaim("iss is not a string")
 		}
 		if claims, ok := t.Claims.(jwt.MapClaims); ok {
-			tid, _ = claims["tid"].(string)
+			issuer.tid, _ = claims["tid"].(string)
 		}
 	}
-	keys, err := source.SigningKeys(ctx, h, iss)
+	keys, err := source.SigningKeys(ctx, h, issuer.iss)
 	if err != nil {
 		return nil, err
 	}
-	return boundTo(keys, iss, tid)
+	return boundTo(keys, issuer)
 }
 
 // unknownAlgorithm refuses an "alg" that is not a public key signature, such as

@@ -39,10 +39,14 @@ func (s *snapshot) choose(w *wanted, now freshness.Moment) ([]*Key, verdict) {
 }
 
 // chooseFor finds the keys for a token's header: in the set, else among the
-// keys that left it.
+// keys that left it. A key that has left the set goes before one that is in it
+// and has no kid.
 func (s *snapshot) chooseFor(h *Header, now freshness.Moment) ([]*Key, verdict) {
+	if len(s.retained) == 0 || h.KeyID == "" && h.X5tS256 == "" && h.X5t == "" {
+		return s.set.choose(h)
+	}
 	keys, v := s.set.choose(h)
-	if v != missing || len(s.retained) == 0 || h.KeyID == "" && h.X5tS256 == "" && h.X5t == "" {
+	if v != missing && (h.KeyID == "" || len(s.set.withID(h.KeyID)) > 0) {
 		return keys, v
 	}
 	for _, r := range s.retained {
@@ -52,7 +56,7 @@ func (s *snapshot) chooseFor(h *Header, now freshness.Moment) ([]*Key, verdict) 
 			}
 		}
 	}
-	return nil, missing
+	return keys, v
 }
 
 // byKeyID finds the keys with a kid.
@@ -302,17 +306,13 @@ func (c *cache) gaveUpError(err error) error {
 // notFoundLocked is for a lookup that the source answered and that found
 // nothing.
 func (c *cache) notFoundLocked(s *snapshot, w *wanted, v verdict, now freshness.Moment) error {
-	var b strings.Builder
-	if w.any {
-		b.WriteString(naming(w.header) + " not found")
-	} else {
-		b.WriteString(v.describe(w.header))
-	}
 	place := show.URL(s.jwksURL)
 	if s.jwksURL == "" {
 		place = c.origin.name()
 	}
-	fmt.Fprintf(&b, " at %s (%s", place, show.Count(s.set.Len(), "key"))
+	var b strings.Builder
+	b.WriteString(s.set.describe(v, &w.header, "at "+place))
+	fmt.Fprintf(&b, " (%s", show.Count(s.set.Len(), "key"))
 	if !s.seeded() {
 		fmt.Fprintf(&b, ", fetched %s ago", show.Round(now.Sub(s.fetchedAt)))
 	}

@@ -177,7 +177,7 @@ func mayBeReplaced(err error) bool {
 // signer returns the key that verifies the signature. The error tells apart no
 // key, no key for the algorithm, and a bad signature.
 func signer(t *compact.Token, candidates []*Key) (*Key, error) {
-	usable, tried := 0, 0
+	usable, tried, nameless := 0, 0, false
 	for _, k := range candidates {
 		if k == nil || k.parsed == nil { // from a source that is not ours
 			continue
@@ -190,6 +190,7 @@ func signer(t *compact.Token, candidates []*Key) (*Key, error) {
 			break
 		}
 		tried++
+		nameless = k.ID() == ""
 		if k.verifies(t.Algorithm, t.Signed, t.Signature) {
 			return k, nil
 		}
@@ -200,6 +201,8 @@ func signer(t *compact.Token, candidates []*Key) (*Key, error) {
 		return nil, fault.Invalid("the key source has no "+naming(h), ErrKeyNotFound)
 	case tried == 0:
 		return nil, fault.Invalid(wrongAlg.describe(h), ErrAlgorithmNotAllowed)
+	case h.KeyID != "" && nameless:
+		return nil, fault.Invalid(naming(h)+" not found, and the signature does not verify with any key without a kid", jwt.ErrTokenSignatureInvalid, ErrKeyNotFound)
 	case tried == 1:
 		return nil, fault.Invalid("the signature does not verify with "+naming(h), jwt.ErrTokenSignatureInvalid)
 	default:

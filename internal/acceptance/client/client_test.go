@@ -81,7 +81,11 @@ func TestClient_KeysWithoutKeyID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		env := testkit.NewEnv(t)
 		bare := testkit.NewSigner(t, "ES256", "")
-		env.Issuer.SetJWKSFault(jwkstest.Body([]byte(`{"keys":[` + bare.JWK() + `,` + testkit.NewSigner(t, "ES384", "other").JWK() + `]}`)))
+		entries := []string{bare.JWK(), testkit.NewSigner(t, "ES384", "other").JWK()}
+		for _, kid := range []string{"3", "4", "5"} {
+			entries = append(entries, testkit.NewSigner(t, "EdDSA", kid).JWK())
+		}
+		env.Issuer.SetJWKSFault(jwkstest.Body([]byte(testkit.KeySetDocument(entries...))))
 		c := env.NewClient()
 		if key, err := c.Key(t.Context(), ""); err != nil || key.ID() != "" {
 			t.Errorf("an empty kid finds %v, %v", key, err)
@@ -93,7 +97,7 @@ func TestClient_KeysWithoutKeyID(t *testing.T) {
 		_, err := c.SigningKeys(t.Context(), jwks.Header{}, "")
 		testkit.WantError(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
 		if n := len(env.TakeRequests("")); n != 0 {
-			t.Errorf("an ambiguous token sent %d requests", n)
+			t.Errorf("a token that five keys fit sent %d requests", n)
 		}
 		_, err = c.SigningKeys(t.Context(), jwks.Header{KeyID: "other", Algorithm: "ES256"}, "")
 		testkit.WantError(t, err, jwks.ErrTokenInvalid, jwks.ErrAlgorithmNotAllowed)

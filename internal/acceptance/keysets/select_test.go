@@ -21,6 +21,11 @@ func TestKeySet_Selection(t *testing.T) {
 		return jwk
 	}
 	twice := []string{named("ES256", "k", "", ""), named("ES256", "k", "", "")}
+	twice2 := []string{named("ES256", "k", "", ""), named("ES256", "k", "", "")}
+	var bare []string
+	for range 5 {
+		bare = append(bare, named("ES256", "", "", ""))
+	}
 	set := []string{named("ES256", "a", "ta", "sa"), named("ES384", "b", "tb", "sb"), named("ES512", "", "tc", "")}
 	tests := []struct {
 		name   string
@@ -30,18 +35,29 @@ func TestKeySet_Selection(t *testing.T) {
 		fails  error
 	}{
 		{"by kid", set, jwks.Header{Algorithm: "ES384", KeyID: "b"}, "1", nil},
-		{"kid before thumbprints", set, jwks.Header{Algorithm: "ES256", KeyID: "a", X5t: "tb", X5tS256: "sb"}, "0", nil},
+		{"a kid and thumbprints that agree", set, jwks.Header{Algorithm: "ES256", KeyID: "a", X5t: "ta", X5tS256: "sa"}, "0", nil},
+		{"a thumbprint that contradicts the kid", set, jwks.Header{Algorithm: "ES256", KeyID: "a", X5tS256: "sb"}, "", jwks.ErrKeyNotFound},
+		{"an x5t that contradicts the kid", set, jwks.Header{Algorithm: "ES256", KeyID: "a", X5t: "tb", X5tS256: "sa"}, "", jwks.ErrKeyNotFound},
 		{"a kid that is not there is not helped by thumbprints", set, jwks.Header{Algorithm: "ES256", KeyID: "z", X5t: "ta", X5tS256: "sa"}, "", jwks.ErrKeyNotFound},
 		{"by x5t#S256", set, jwks.Header{Algorithm: "ES384", X5tS256: "sb"}, "1", nil},
-		{"x5t#S256 before x5t", set, jwks.Header{Algorithm: "ES256", X5t: "tb", X5tS256: "sa"}, "0", nil},
+		{"thumbprints of two keys", set, jwks.Header{Algorithm: "ES256", X5t: "tb", X5tS256: "sa"}, "", jwks.ErrKeyNotFound},
+		{"an x5t#S256 where the key has an x5t only", set, jwks.Header{Algorithm: "ES512", X5t: "tc", X5tS256: "sc"}, "2", nil},
+		{"an x5t#S256 that no key can be compared with", set, jwks.Header{Algorithm: "ES512", X5tS256: "sc"}, "2", nil},
 		{"an x5t#S256 that is not there is not helped by x5t", set, jwks.Header{Algorithm: "ES256", X5t: "ta", X5tS256: "sz"}, "", jwks.ErrKeyNotFound},
 		{"by x5t", set, jwks.Header{Algorithm: "ES512", X5t: "tc"}, "2", nil},
 		{"x5t is not a kid", set, jwks.Header{Algorithm: "ES256", KeyID: "ta"}, "", jwks.ErrKeyNotFound},
+		{"a kid that no key has, and a key without one", set, jwks.Header{Algorithm: "ES512", KeyID: "z"}, "2", nil},
+		{"that key has another thumbprint", set, jwks.Header{Algorithm: "ES512", KeyID: "z", X5t: "ta"}, "", jwks.ErrKeyNotFound},
+		{"that key is for another algorithm", set, jwks.Header{Algorithm: "ES256", KeyID: "z"}, "", jwks.ErrKeyNotFound},
 		{"kids are compared exactly", set, jwks.Header{Algorithm: "ES256", KeyID: "A"}, "", jwks.ErrKeyNotFound},
 		{"no identifier, one key for the algorithm", set, jwks.Header{Algorithm: "ES384"}, "1", nil},
 		{"no identifier, a key without a kid", set, jwks.Header{Algorithm: "ES512"}, "2", nil},
 		{"no identifier, no key for the algorithm", set, jwks.Header{Algorithm: "RS256"}, "", jwks.ErrKeyNotFound},
-		{"no identifier, several keys for the algorithm", twice, jwks.Header{Algorithm: "ES256"}, "", jwks.ErrKeyNotFound},
+		{"no identifier, several keys for the algorithm", twice, jwks.Header{Algorithm: "ES256"}, "01", nil},
+		{"no identifier, four keys for the algorithm", slices.Concat(twice, set[1:2], twice2), jwks.Header{Algorithm: "ES256"}, "0134", nil},
+		{"no identifier, five keys for the algorithm", slices.Concat(twice, set[:1], twice2), jwks.Header{Algorithm: "ES256"}, "", jwks.ErrKeyNotFound},
+		{"a kid that no key has, five keys without one", bare, jwks.Header{Algorithm: "ES256", KeyID: "z"}, "", jwks.ErrKeyNotFound},
+		{"one of five, by x5t", slices.Concat(twice, twice2, []string{named("ES256", "k", "t5", "")}), jwks.Header{Algorithm: "ES256", KeyID: "k", X5t: "t5"}, "4012", nil},
 		{"a key that does not allow the algorithm, by kid", set, jwks.Header{Algorithm: "ES256", KeyID: "b"}, "", jwks.ErrAlgorithmNotAllowed},
 		{"a key that does not allow the algorithm, by x5t", set, jwks.Header{Algorithm: "ES256", X5t: "tb"}, "", jwks.ErrAlgorithmNotAllowed},
 		{"a symmetric algorithm", set, jwks.Header{Algorithm: "HS256", KeyID: "a"}, "", jwks.ErrAlgorithmNotAllowed},
@@ -92,12 +108,16 @@ func TestKeySet_TokensWithoutKeyID(t *testing.T) {
 		`{"alg":"ES256","x5t":"ta"}`:                 a,
 		`{"alg":"ES256","x5t":"tb"}`:                 b,
 		`{"alg":"ES256","x5t#S256":"sb"}`:            b,
-		`{"alg":"ES256","x5t#S256":"sb","x5t":"ta"}`: b,
+		`{"alg":"ES256","x5t#S256":"sb","x5t":"tb"}`: b,
+		`{"alg":"ES256"}`:                            b, // tried in turn
 		`{"alg":"ES256","kid":"","x5t":"ta"}`:        a, // an empty kid counts as none
 		`{"alg":"ES256","kid":null,"x5t":"ta"}`:      a,
 	} {
 		if got := testkit.Accept(t, v, want.Sign(header, testkit.Payload(nil))); got.Key().ID() != want.KeyID {
 			t.Errorf("%s: key %q", header, got.Key().ID())
+		}
+		if header == `{"alg":"ES256"}` {
+			continue
 		}
 		other := a
 		if want == a {
@@ -105,7 +125,7 @@ func TestKeySet_TokensWithoutKeyID(t *testing.T) {
 		}
 		testkit.Refuse(t, v, other.Sign(header, testkit.Payload(nil)))
 	}
-	testkit.Refuse(t, v, a.Sign(`{"alg":"ES256"}`, testkit.Payload(nil)), jwks.ErrKeyNotFound)
+	testkit.Refuse(t, v, b.Sign(`{"alg":"ES256","x5t#S256":"sb","x5t":"ta"}`, testkit.Payload(nil)), jwks.ErrKeyNotFound)
 }
 
 // Choosing a key costs no memory where there is one.
