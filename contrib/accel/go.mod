@@ -8,7 +8,7 @@ require (
 	filippo.io/bigmod v0.1.0
 	filippo.io/edwards25519 v1.2.0
 	filippo.io/nistec v0.0.4
-	github.com/seed-22400188/jwks v0.0.0
+	github.com/seed-22400188/jwks v0.1.0
 )
 
 require (

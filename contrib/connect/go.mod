@@ -4,7 +4,7 @@ go 1.25.0
 
 require (
 	connectrpc.com/connect v1.21.0
-	github.com/seed-22400188/jwks v0.0.0
+	github.com/seed-22400188/jwks v0.1.0
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20250922171735-9219d122eba9
 	google.golang.org/protobuf v1.36.11
 )

@@ -2,7 +2,7 @@ module github.com/seed-22400188/jwks/contrib/mcp
 
 go 1.25.0
 
-require github.com/seed-22400188/jwks v0.0.0
+require github.com/seed-22400188/jwks v0.1.0
 
 require (
 	github.com/google/jsonschema-go v0.4.3 // indirect

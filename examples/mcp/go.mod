@@ -4,7 +4,7 @@ go 1.25.0
 
 require (
 	github.com/modelcontextprotocol/go-sdk v1.8.0
-	github.com/seed-22400188/jwks v0.0.0
+	github.com/seed-22400188/jwks v0.1.0
 	github.com/seed-22400188/jwks/contrib/mcp v0.0.0
 )
 

@@ -36,7 +36,7 @@ func (m module) path() string { return m.file.Module.Mod.Path }
 
 // published says whether users can require the module: it gets a tag of its own
 // with every release. The others are for this tree.
-func (m module) published() bool { return m.dir == "" || strings.HasPrefix(m.dir, "contrib/") }
+func (m module) published() bool { return m.dir == "" || path.Dir(m.dir) == "contrib" }
 
 // tag is the tag of a version of the module.
 func (m module) tag(version string) string { return path.Join(m.dir, version) }
