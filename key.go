@@ -24,8 +24,8 @@ import (
 // share. Only reading a key set makes one; the zero value is not usable.
 type Key struct {
 	alone    [1]*Key          // the key as a list of one, so that finding it allocates nothing
-	copied   sync.Once        // guards public
-	public   crypto.PublicKey // a copy for callers, made when the first one asks
+	copied   sync.Once        // guards shared
+	shared   crypto.PublicKey // a copy for golang-jwt, made when it first asks
 	verifier crypto.PublicKey // what signatures are checked with; never leaves the package
 	allows   jws.Set
 	binding  *binding.Binding
@@ -51,13 +51,15 @@ func (k *Key) Algorithms() []string { return slices.Clone(k.parsed.Algorithms) }
 // none. A bound key never verifies a token of another issuer.
 func (k *Key) Issuer() string { return k.binding.Issuer() }
 
-// Public returns the key as crypto/x509 would: *rsa.PublicKey,
+// Public returns a copy of the key as crypto/x509 would: *rsa.PublicKey,
 // *ecdsa.PublicKey, ed25519.PublicKey, and on Go 1.27 and later
-// *mldsa.PublicKey. Callers of one Key share what is returned and must not
-// change it; changing it would not change what this package verifies with.
-func (k *Key) Public() crypto.PublicKey {
-	k.copied.Do(func() { k.public = clonePublic(k.verifier) })
-	return k.public
+// *mldsa.PublicKey. Changing it changes nothing here.
+func (k *Key) Public() crypto.PublicKey { return clonePublic(k.verifier) }
+
+// forParser is Public for golang-jwt, which only reads it: one copy for all.
+func (k *Key) forParser() crypto.PublicKey {
+	k.copied.Do(func() { k.shared = clonePublic(k.verifier) })
+	return k.shared
 }
 
 // Thumbprint returns the JWK thumbprint with SHA-256, base64url (RFC 7638).

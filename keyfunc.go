@@ -7,6 +7,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/seed-22400188/jwks/internal/claims"
 	"github.com/seed-22400188/jwks/internal/compact"
 	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/jws"
@@ -113,11 +114,11 @@ func keysForParsed(ctx context.Context, source KeySource, t *jwt.Token) (any, er
 		return nil, proofRequired("golang-jwt has no place to judge a proof: use a Verifier, or judge it yourself and say so with KeyfuncCtx and ContextWithProof")
 	}
 	if len(keys) == 1 {
-		return keys[0].Public(), nil
+		return keys[0].forParser(), nil
 	}
 	var set jwt.VerificationKeySet
 	for _, k := range keys {
-		set.Keys = append(set.Keys, k.Public())
+		set.Keys = append(set.Keys, k.forParser())
 	}
 	return set, nil
 }
@@ -128,8 +129,8 @@ func keysForParsed(ctx context.Context, source KeySource, t *jwt.Token) (any, er
 func keysForText(ctx context.Context, source KeySource, t *jwt.Token) (keys []*Key, bound bool, err error) {
 	if t.Raw == "" {
 		keys, err = keysForUnread(ctx, source, t)
-		claims, _ := t.Claims.(jwt.MapClaims)
-		return keys, claims["cnf"] != nil, err
+		m, _ := t.Claims.(jwt.MapClaims)
+		return keys, m["cnf"] != nil, err
 	}
 	began := time.Now()
 	opened, err := compact.Open(t.Raw, compact.DefaultMaxSize)
@@ -138,6 +139,9 @@ func keysForText(ctx context.Context, source KeySource, t *jwt.Token) (keys []*K
 	}
 	if jws.Named(t.Method.Alg()) != opened.Algorithm {
 		return nil, false, fault.Invalid("alg is "+show.Quote(opened.Header.Algorithm)+", and golang-jwt verifies "+show.Quote(t.Method.Alg()), ErrAlgorithmNotAllowed)
+	}
+	if err := claims.CheckAgainst(opened.Payload(), t.Claims); err != nil {
+		return nil, false, err
 	}
 	keys, issuer, err := keysFor(ctx, source, &opened)
 	if err != nil || isNamed(keys, &opened) {
@@ -176,8 +180,8 @@ func keysForUnread(ctx context.Context, source KeySource, t *jwt.Token) ([]*Key,
 		if issuer.iss, err = t.Claims.GetIssuer(); err != nil {
 			return nil, fault.MalformedClaim("iss is not a string")
 		}
-		if claims, ok := t.Claims.(jwt.MapClaims); ok {
-			issuer.tid, _ = claims["tid"].(string)
+		if m, ok := t.Claims.(jwt.MapClaims); ok {
+			issuer.tid, _ = m["tid"].(string)
 		}
 	}
 	keys, err := source.SigningKeys(ctx, h, issuer.iss)

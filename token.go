@@ -3,6 +3,10 @@ package jwks
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -24,7 +28,7 @@ type Header struct{ Algorithm, KeyID, Type, X5t, X5tS256 string }
 // one together with an error, so having one means that it was verified. It is
 // immutable and safe to share between goroutines.
 type Token struct {
-	raw    string
+	raw    *string // behind a pointer: no verb prints it, wherever a copy of the Token is
 	header Header
 	key    *Key
 	claims claims.Set
@@ -74,7 +78,41 @@ func (t *Token) Key() *Key { return t.key }
 
 // Raw returns the token as it came, without "Bearer". It is a credential: keep
 // it out of logs.
-func (t *Token) Raw() string { return t.raw }
+func (t *Token) Raw() string {
+	if t.raw == nil {
+		return ""
+	}
+	return *t.raw
+}
+
+// newToken makes a Token and its text in one allocation.
+func newToken(raw string, h Header, key *Key, leeway time.Duration) *Token {
+	t := &struct {
+		Token
+		text string
+	}{Token{header: h, key: key, leeway: leeway}, raw}
+	t.raw = &t.text
+	return &t.Token
+}
+
+// Format prints issuer, subject and expiry whatever the verb, and never the
+// token: it is a credential.
+func (t Token) Format(s fmt.State, _ rune) {
+	text := "jwks.Token{iss: " + show.Quote(t.Issuer()) + ", sub: " + show.Quote(t.Subject())
+	if exp := t.ExpiresAt(); !exp.IsZero() {
+		text += ", exp: " + exp.Format(time.RFC3339)
+	}
+	_, _ = io.WriteString(s, text+"}") // fmt's buffer does not fail
+}
+
+// LogValue logs what [Token.Format] prints, as a group of iss, sub and exp.
+func (t Token) LogValue() slog.Value {
+	attrs := []slog.Attr{slog.String("iss", show.Cut(t.Issuer())), slog.String("sub", show.Cut(t.Subject()))}
+	if exp := t.ExpiresAt(); !exp.IsZero() {
+		attrs = append(attrs, slog.Time("exp", exp))
+	}
+	return slog.GroupValue(attrs...)
+}
 
 // Scopes returns the scopes: "scope" (RFC 8693 section 4.2, a string with
 // spaces between them), or where that is absent "scp" (Entra, Okta: such a
@@ -109,13 +147,20 @@ func (t *Token) Strings(name string) []string {
 // Claims decodes the payload into v, a pointer as for [json.Unmarshal], which
 // does it: what v holds and the token does not name stays, and numbers become
 // float64 in an any. Names of struct fields match in any case there; decode
-// into a map to tell "role" from "Role".
+// into a map to tell "role" from "Role". The registered claims are safe: where v
+// is a struct, a field for iss, sub, aud, exp, nbf, iat, jti or tid, also of an
+// embedded struct such as [jwt.RegisteredClaims], takes the member of exactly
+// that name, and no "ISS" passes for it.
 //
 // A payload that does not fit v is [ErrTokenInvalid] and golang-jwt's
 // ErrTokenInvalidClaims, with the cause in the chain. A v that is not a
 // pointer is a mistake of the program and of no class.
 func (t *Token) Claims(v any) error {
-	return decodeInto(v, []byte(t.claims.Text), "claim")
+	text := t.claims.Text
+	if isStruct(v) {
+		text = claims.ExactNames(text)
+	}
+	return decodeInto(v, []byte(text), "claim")
 }
 
 // DecodeHeader decodes the whole JOSE header (RFC 7515 section 4) into v, for
@@ -123,7 +168,7 @@ func (t *Token) Claims(v any) error {
 // [Token.Claims]. "jku", "jwk", "x5u" and "x5c" in it did not choose the key and
 // must not: whoever signed the token wrote them.
 func (t *Token) DecodeHeader(v any) error {
-	encoded, _, _ := strings.Cut(t.raw, ".")
+	encoded, _, _ := strings.Cut(t.Raw(), ".")
 	text := make([]byte, base64url.DecodedLen(len(encoded)))
 	base64url.Decode(text, encoded) // as it did when the token was verified
 	return decodeInto(v, text, "header parameter")
@@ -149,6 +194,25 @@ func decodeInto(v any, text []byte, what string) error {
 	default:
 		return fault.Invalid(what+"s: "+show.Quote(err.Error()), jwt.ErrTokenInvalidClaims, err)
 	}
+}
+
+// isStruct says whether encoding/json would match members with fields.
+func isStruct(v any) bool {
+	r := reflect.ValueOf(v)
+	for r.Kind() == reflect.Pointer || r.Kind() == reflect.Interface {
+		if r.IsNil() {
+			if r.Kind() == reflect.Pointer { // it would make what the pointer is for
+				t := r.Type()
+				for t.Kind() == reflect.Pointer {
+					t = t.Elem()
+				}
+				return t.Kind() == reflect.Struct
+			}
+			return false
+		}
+		r = r.Elem()
+	}
+	return r.Kind() == reflect.Struct
 }
 
 // ClaimsAs decodes the payload into a new T, as [Token.Claims] does. With an

@@ -119,19 +119,19 @@ func (v *Verifier) verify(ctx context.Context, token string, buffer *[]byte) (*T
 		return nil, err
 	}
 
-	t := &Token{raw: token, header: Header(opened.Header), key: key, leeway: v.cfg.Leeway}
+	t := newToken(token, Header(opened.Header), key, v.cfg.Leeway)
 	if err := t.claims.Read(opened.Payload(), v.cfg.Required); err != nil {
 		return nil, err
 	}
 	if v.cache != nil {
-		t.raw = strings.Clone(token) // not the request that it came in
+		*t.raw = strings.Clone(token) // not the request that it came in
 	}
 	if err := v.validate(ctx, t); err != nil {
 		return nil, err
 	}
 	v.headers.Add(&opened)
 	if v.cache != nil {
-		v.cache.Add(t.raw, t)
+		v.cache.Add(t.Raw(), t)
 	}
 	return t, nil
 }
@@ -225,21 +225,21 @@ func (v *Verifier) verifyCached(ctx context.Context, t *Token) (*Token, error) {
 	if err == nil || mayBeReplaced(err) {
 		key := sameKey(keys, t.key)
 		if key == nil {
-			v.cache.Remove(t.raw)
+			v.cache.Remove(t.Raw())
 			return nil, nil
 		}
 		if key != t.key { // read anew since
 			renewed := *t
 			renewed.key = key
 			t = &renewed
-			v.cache.Add(t.raw, t)
+			v.cache.Add(t.Raw(), t)
 		}
 		if err = v.validate(ctx, t); err == nil {
 			return t, nil
 		}
 	}
 	if errors.Is(err, ErrTokenInvalid) {
-		v.cache.Remove(t.raw)
+		v.cache.Remove(t.Raw())
 	}
 	return nil, err
 }

@@ -1,7 +1,10 @@
 package keysets
 
 import (
+	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
@@ -13,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/seed-22400188/jwks"
@@ -188,5 +192,35 @@ func TestKeySet_KidOfUnusableEntry(t *testing.T) {
 				t.Errorf("%v shows a secret", err)
 			}
 		}
+	}
+}
+
+// What a caller writes into a public key changes neither the set nor what
+// others get.
+func TestKey_PublicIsACopy(t *testing.T) {
+	for _, alg := range []string{"RS256", "ES256", "EdDSA"} {
+		s := testkit.NewSigner(t, alg, "k1")
+		set := testkit.KeySetOf(t, s)
+		key, _ := set.Key("k1")
+		before := key.Thumbprint()
+		for _, public := range []any{key.Public(), key.JWK().Key} {
+			switch k := public.(type) {
+			case *rsa.PublicKey:
+				k.E = 3
+				k.N.SetInt64(15)
+			case *ecdsa.PublicKey:
+				k.X.SetInt64(1)
+			case ed25519.PublicKey:
+				clear(k)
+			}
+		}
+		if after := key.Thumbprint(); after != before {
+			t.Errorf("%s: the key changed", alg)
+		}
+		again := jose.JSONWebKey{Key: key.Public()}
+		if sum, err := again.Thumbprint(crypto.SHA256); err != nil || base64.RawURLEncoding.EncodeToString(sum) != before {
+			t.Errorf("%s: the next caller got the changed key", alg)
+		}
+		testkit.Accept(t, testkit.NewVerifier(t, set), s.Token(testkit.Payload(nil)))
 	}
 }
