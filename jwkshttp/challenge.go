@@ -31,17 +31,17 @@ func challenges(realm, resourceMetadata string, scopes []string) [refusals]strin
 	}
 
 	var c [refusals]string
-	c[refusedNoToken] = challenge() // RFC 6750 section 3.1: no error code without credentials
+	var wanted []string
+	if len(scopes) > 0 {
+		wanted = []string{`scope=` + quoted(strings.Join(scopes, " "))}
+	}
+	c[refusedNoToken] = challenge(wanted...) // RFC 6750 section 3.1: no error code without credentials
 	c[refusedMalformed] = challenge(`error="invalid_request"`,
 		`error_description="The request must carry exactly one well-formed token"`)
 	c[refusedInvalid] = challenge(`error="invalid_token"`,
 		`error_description="The token is expired, malformed or not valid here"`)
-	forbidden := []string{`error="insufficient_scope"`,
-		`error_description="The token lacks a required scope"`}
-	if len(scopes) > 0 {
-		forbidden = append(forbidden, `scope=`+quoted(strings.Join(scopes, " ")))
-	}
-	c[refusedScope] = challenge(forbidden...)
+	c[refusedScope] = challenge(append([]string{`error="insufficient_scope"`,
+		`error_description="The token lacks a required scope"`}, wanted...)...)
 	return c
 }
 
@@ -77,6 +77,23 @@ func retryAfter(err error) string {
 		seconds++
 	}
 	return strconv.FormatInt(seconds, 10)
+}
+
+// expose lets a page of another origin read the headers that a refusal has: a
+// browser shows it few of a response besides (Fetch standard, CORS protocol).
+func expose(h http.Header, r *http.Request) {
+	if r.Header["Origin"] == nil {
+		return
+	}
+	var names []string
+	for _, name := range []string{"WWW-Authenticate", "Retry-After"} {
+		if h.Get(name) != "" {
+			names = append(names, name)
+		}
+	}
+	if names != nil {
+		h.Add("Access-Control-Expose-Headers", strings.Join(names, ", "))
+	}
 }
 
 // defaultErrorHandler writes the status and its text, and nothing about err.

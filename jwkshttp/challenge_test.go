@@ -26,7 +26,6 @@ func TestChallengesNameRealmAndMetadata(t *testing.T) {
 		{"both", []jwkshttp.Option{jwkshttp.WithResourceMetadata(metadata), jwkshttp.WithRealm("api")}, `Bearer realm="api", resource_metadata="` + metadata + `"`},
 		{"a quote and a backslash", []jwkshttp.Option{jwkshttp.WithRealm(`a "b" \c`)}, `Bearer realm="a \"b\" \\c"`},
 		{"a comma and an equals sign", []jwkshttp.Option{jwkshttp.WithRealm(`a, error="x"`)}, `Bearer realm="a, error=\"x\""`},
-		{"a scope is not told who has no token", []jwkshttp.Option{jwkshttp.RequireScopes("read")}, `Bearer`},
 	} {
 		w := answer(jwkshttp.Middleware(failing(errInvalid), test.opts...)(served), httptest.NewRequest("GET", "/", nil))
 		if got := w.Header().Values("WWW-Authenticate"); len(got) != 1 || got[0] != test.want {
@@ -37,6 +36,18 @@ func TestChallengesNameRealmAndMetadata(t *testing.T) {
 		if got := w.Header().Get("WWW-Authenticate"); !strings.HasPrefix(strings.TrimPrefix(got, "Bearer"), strings.TrimPrefix(want, "Bearer")) {
 			t.Errorf("%s: challenge %q, want %q", test.rule, got, want)
 		}
+	}
+}
+
+// TestChallenge_NamesScopes: who has no token learns what to ask for; who has a
+// bad one is told nothing more than before.
+func TestChallenge_NamesScopes(t *testing.T) {
+	h := jwkshttp.Middleware(failing(errInvalid), jwkshttp.RequireScopes("read", "write"), jwkshttp.WithRealm("api"))(served)
+	if got := answer(h, httptest.NewRequest("GET", "/", nil)).Header().Get("WWW-Authenticate"); got != `Bearer realm="api", scope="read write"` {
+		t.Errorf("without a token: %s", got)
+	}
+	if got := answer(h, bearing("x")).Header().Get("WWW-Authenticate"); strings.Contains(got, "scope=") {
+		t.Errorf("with a bad token: %s", got)
 	}
 }
 

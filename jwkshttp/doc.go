@@ -49,8 +49,8 @@
 //	another issuer                                        invalid_token
 //	a token longer than 16 KiB                            invalid_token
 //	a valid token without the scope                       insufficient_scope
-//	any token while the keys cannot be had                unavailable
-//	no token while the keys cannot be had                 no token
+//	any token while the keys are unavailable              unavailable
+//	no token while the keys are unavailable               no token
 //	an error of neither class from a TokenVerifier        broken
 //	neither token nor error from a TokenVerifier          broken
 //	an error of neither class from an Extractor           invalid_request
@@ -72,6 +72,7 @@
 //	SkipPaths("/docs/"): GET /docs/../a                   no token
 //	SkipPaths("/docs/"): GET /docs/..%2Fa                 no token
 //	SkipPaths("/docs/"): GET /docs//a                     no token
+//	SkipPaths("/docs/"): GET /docs/..;/a                  no token
 //	SkipPaths("/docs/"): GET /docs                        no token
 //
 // Several places are looked at in order, and the first that holds anything
@@ -85,7 +86,7 @@
 //	--------------------------------------------------------------------------
 //	served                200     -
 //	served without token  200     -
-//	no token              401     Bearer
+//	no token              401     Bearer scope="read"
 //	invalid_request       400     Bearer error="invalid_request", error_description="The request must carry exactly one well-formed token"
 //	invalid_token         401     Bearer error="invalid_token", error_description="The token is expired, malformed or not valid here"
 //	insufficient_scope    403     Bearer error="insufficient_scope", error_description="The token lacks a required scope", scope="read"
@@ -101,6 +102,13 @@
 // never logs anyone out, so there is no challenge that would make a client
 // throw its token away. Retry-After says when the next attempt is due, if that
 // is known.
+//
+// A page of another origin, whose request has an Origin header, may read
+// WWW-Authenticate and Retry-After: Access-Control-Expose-Headers says so. All
+// else of CORS is for a middleware in front.
+//
+// [WithLogger] writes a line for each refusal, [OnRefusal] tells the program, and
+// [EndAtExpiry] ends streams with their token.
 //
 // Refusals carry no Cache-Control: no cache keeps an answer with these statuses
 // unless told to (RFC 9111 section 4.2.2, RFC 9110 section 15.1).

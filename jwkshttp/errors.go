@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/seed-22400188/jwks"
 )
@@ -35,9 +38,9 @@ func malformed(format string, args ...any) error {
 
 // StatusCode is the status that a refusal with err has by default, for handlers
 // of [WithErrorHandler] and for services that call Verify themselves: 503 for
-// [jwks.ErrUnavailable], 401 for [jwks.ErrTokenInvalid] and [ErrNoToken], 400
-// for [ErrMalformed], 403 for [ErrInsufficientScope], and 500 for anything
-// else. Where several match, the first of these counts: a token that may be
+// [jwks.ErrUnavailable], 401 for [jwks.ErrTokenInvalid], golang-jwt's own token
+// errors and [ErrNoToken], 400 for [ErrMalformed], 403 for
+// [ErrInsufficientScope], and 500 for anything else. Where several match, the first of these counts: a token that may be
 // fine is never called bad. A nil err is 200.
 func StatusCode(err error) int {
 	if err == nil {
@@ -71,8 +74,38 @@ func refusalFor(err error) refusal {
 		return refusedMalformed
 	case errors.Is(err, ErrInsufficientScope):
 		return refusedScope
+	case isJWTError(err):
+		return refusedInvalid
 	}
 	return refusedBroken
+}
+
+// jwtErrors are golang-jwt's errors about a token. Behind Keyfunc the checks of
+// its parser fail with these alone.
+var jwtErrors = []error{
+	jwt.ErrTokenMalformed, jwt.ErrTokenUnverifiable, jwt.ErrTokenSignatureInvalid, jwt.ErrTokenRequiredClaimMissing,
+	jwt.ErrTokenInvalidAudience, jwt.ErrTokenExpired, jwt.ErrTokenUsedBeforeIssued, jwt.ErrTokenInvalidIssuer,
+	jwt.ErrTokenInvalidSubject, jwt.ErrTokenNotValidYet, jwt.ErrTokenInvalidId, jwt.ErrTokenInvalidClaims, jwt.ErrInvalidType,
+}
+
+func isJWTError(err error) bool {
+	return slices.ContainsFunc(jwtErrors, func(sentinel error) bool { return errors.Is(err, sentinel) })
+}
+
+// Reason is a short constant word for a refusal, for metrics and logs: no_token
+// for [ErrNoToken], malformed for [ErrMalformed], scope for
+// [ErrInsufficientScope], and what [jwks.Reason] says of all other errors. It is
+// "" for nil. The first that matches counts, in the order of [StatusCode].
+func Reason(err error) string {
+	switch refusalFor(err) {
+	case refusedNoToken:
+		return "no_token"
+	case refusedMalformed:
+		return "malformed"
+	case refusedScope:
+		return "scope"
+	}
+	return jwks.Reason(err)
 }
 
 func (r refusal) status() int {

@@ -55,7 +55,7 @@ func ExampleMiddleware() {
 	ask(mux, "GET", "/hello", "")
 	// Output:
 	// hello alice
-	// 401 Bearer
+	// 401 Bearer scope="read"
 }
 
 func ExampleMiddleware_wholeService() {

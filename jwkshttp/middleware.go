@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 
 	"github.com/seed-22400188/jwks"
@@ -25,9 +26,9 @@ type TokenVerifier interface {
 // Nothing is exempt unless an option says so: a service that answers CORS
 // preflight requests does so in front of this middleware.
 //
-// A nil v and a bad option panic, see [Option].
+// A nil v, also a nil pointer of any type, and a bad option panic, see [Option].
 func Middleware(v TokenVerifier, opts ...Option) func(http.Handler) http.Handler {
-	if verifier, ok := v.(*jwks.Verifier); v == nil || ok && verifier == nil {
+	if isNil(v) {
 		panic("jwkshttp: Middleware: the verifier is nil")
 	}
 	c := config{
@@ -86,7 +87,26 @@ func (g *guard) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 		g.refuse(w, r, err)
 		return
 	}
-	next.ServeHTTP(w, r.WithContext(ContextWithToken(r.Context(), t)))
+	ctx := ContextWithToken(r.Context(), t)
+	if g.endAtExpiry {
+		var cancel context.CancelFunc
+		ctx, cancel = endingWith(ctx, t)
+		defer cancel()
+	}
+	next.ServeHTTP(w, r.WithContext(ctx))
+}
+
+// isNil says that v holds no verifier: nil, or a nil pointer, function or the
+// like in an interface, which would only panic at the first request.
+func isNil(v any) bool {
+	if v == nil {
+		return true
+	}
+	switch value := reflect.ValueOf(v); value.Kind() {
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan:
+		return value.IsNil()
+	}
+	return false
 }
 
 // find returns the token of the first place that holds one, or "".
@@ -139,5 +159,7 @@ func (g *guard) refuse(w http.ResponseWriter, r *http.Request, err error) {
 			w.Header().Set("Retry-After", after)
 		}
 	}
+	expose(w.Header(), r)
+	g.tell(r, err)
 	g.errorHandler(w, r, err)
 }

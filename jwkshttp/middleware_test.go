@@ -24,7 +24,7 @@ var (
 )
 
 // TestUnreachableIssuerLogsNobodyOut: 503 without a challenge as long as the
-// keys cannot be had, and the same token serves as soon as they can.
+// keys are unavailable, and the same token serves as soon as they can.
 func TestUnreachableIssuerLogsNobodyOut(t *testing.T) {
 	for _, fault := range []struct {
 		name  string
@@ -253,6 +253,10 @@ func TestMistakesInTheProgramPanicAtTheStart(t *testing.T) {
 	}{
 		{"the verifier is nil", func() { jwkshttp.Middleware(nil) }},
 		{"the verifier is nil", func() { jwkshttp.Middleware((*jwks.Verifier)(nil)) }},
+		{"the verifier is nil", func() { jwkshttp.Middleware((*pointerVerifier)(nil)) }},
+		{"the verifier is nil", func() { jwkshttp.Middleware(verifierFunc(nil)) }},
+		{"WithLogger", func() { jwkshttp.Middleware(failing(nil), jwkshttp.WithLogger(nil)) }},
+		{"OnRefusal", func() { jwkshttp.Middleware(failing(nil), jwkshttp.OnRefusal(nil)) }},
 		{"the handler is nil", func() { jwkshttp.Middleware(v)(nil) }},
 		{"an option is nil", func() { jwkshttp.Middleware(v, nil) }},
 		{"WithExtractors", func() { jwkshttp.Middleware(v, jwkshttp.WithExtractors()) }},

@@ -2,6 +2,7 @@ package jwkshttp
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -20,6 +21,9 @@ type config struct {
 	realm            string
 	resourceMetadata string
 	errorHandler     func(http.ResponseWriter, *http.Request, error)
+	logger           *slog.Logger
+	onRefusal        []func(*http.Request, error)
+	endAtExpiry      bool
 }
 
 type option func(*config) error
@@ -43,7 +47,8 @@ func WithExtractors(e ...Extractor) Option {
 
 // RequireScopes requires all of these scopes of the token, see
 // [jwks.Token.Scopes]; given more than once, the scopes add up. Without them:
-// [ErrInsufficientScope]. Default: none. An empty list, and a scope that RFC
+// [ErrInsufficientScope]. The challenges of a 403, and of a 401 without a token,
+// name them (RFC 6750 section 3). Default: none. An empty list, and a scope that RFC
 // 6749 section 3.3 does not allow, panic.
 func RequireScopes(scopes ...string) Option {
 	return option(func(c *config) error {
@@ -72,9 +77,12 @@ func AllowAnonymous() Option {
 
 // SkipPaths passes requests that match one of these [http.ServeMux] patterns
 // without looking at them, for example "GET /healthz"; given more than once,
-// the patterns add up. Only a clean path matches, as it stands: one with "..",
-// ".", "//", a backslash, or an encoded slash or dot is not skipped, nor is one
-// that a mux would redirect. The path is the one that the middleware sees, so
+// the patterns add up. Only a clean path matches, as it stands, because what lies
+// behind the middleware may read it in another way: one with "..", ".", "//", an
+// encoded slash or dot is not skipped, nor is one that, once decoded, has a
+// semicolon (a path parameter to some servers), a backslash, a percent sign, a
+// control character, invalid UTF-8 or a segment of dots alone, nor one that a mux
+// would redirect. The path is the one that the middleware sees, so
 // it has no prefix that [http.StripPrefix] took off before, and a pattern with
 // a host believes the Host header. Default: none. A pattern that http.ServeMux
 // refuses panics, as do two that conflict; the same one twice is fine.

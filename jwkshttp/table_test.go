@@ -143,8 +143,8 @@ func TestDocumentedTable(t *testing.T) {
 		"another issuer":                                      {set: authorization("Bearer " + sign(stranger, "user"))},
 		"a token longer than 16 KiB":                          {set: authorization("Bearer " + claims(map[string]any{"x": strings.Repeat("x", 16<<10)}))},
 		"a valid token without the scope":                     {set: authorization("Bearer " + claims(map[string]any{"scope": "reader write"}))},
-		"any token while the keys cannot be had":              {to: "down", set: authorization("Bearer " + sign(away, "user"))},
-		"no token while the keys cannot be had":               {to: "down", set: nothing},
+		"any token while the keys are unavailable":            {to: "down", set: authorization("Bearer " + sign(away, "user"))},
+		"no token while the keys are unavailable":             {to: "down", set: nothing},
 		"an error of neither class from a TokenVerifier":      {to: "broken", set: authorization("Bearer " + good)},
 		"neither token nor error from a TokenVerifier":        {to: "silent", set: authorization("Bearer " + good)},
 		"an error of neither class from an Extractor":         {to: "extracting", set: nothing},
@@ -169,6 +169,7 @@ func TestDocumentedTable(t *testing.T) {
 		`SkipPaths("/docs/"): GET /docs/../a`:   {to: "skipping", path: "/docs/../a", set: nothing},
 		`SkipPaths("/docs/"): GET /docs/..%2Fa`: {to: "skipping", path: "/docs/..%2Fa", set: nothing},
 		`SkipPaths("/docs/"): GET /docs//a`:     {to: "skipping", path: "/docs//a", set: nothing},
+		`SkipPaths("/docs/"): GET /docs/..;/a`:  {to: "skipping", path: "/docs/..;/a", set: nothing},
 		`SkipPaths("/docs/"): GET /docs`:        {to: "skipping", path: "/docs", set: nothing},
 	}
 

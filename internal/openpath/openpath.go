@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Set is a set of patterns. The nil Set matches nothing.
@@ -101,9 +103,31 @@ func clean(r *http.Request) bool {
 	if want := path.Clean(p); p != want && p != want+"/" {
 		return false // "..", ".", "//": a mux redirects them, but not for CONNECT
 	}
-	// A backslash is encoded there. The decoded path too, against a reader that
-	// decodes twice.
-	return !hidesSeparator(r.URL.EscapedPath()) && !hidesSeparator(p)
+	return !hidesSeparator(r.URL.EscapedPath()) && plain(p)
+}
+
+// plain says that a decoded path has nothing that servers are known to read each
+// in its own way: what begins a path parameter (";"), a backslash, a percent
+// sign that somebody decodes again, control characters, bytes that are not UTF-8,
+// wide forms of these, and segments of dots alone, trailing spaces included.
+func plain(p string) bool {
+	if !utf8.ValidString(p) || strings.ContainsFunc(p, isOdd) {
+		return false
+	}
+	for segment := range strings.SplitSeq(p, "/") {
+		if segment != "" && strings.Trim(segment, ". ") == "" {
+			return false
+		}
+	}
+	return true
+}
+
+func isOdd(r rune) bool {
+	switch r {
+	case ';', '\\', '%', '；', '＼', '％', '／', '．': // the wide ones: compatibility forms (Unicode NFKC)
+		return true
+	}
+	return unicode.IsControl(r)
 }
 
 // hidesSeparator finds a percent-encoded slash, backslash or dot.

@@ -53,11 +53,16 @@ func TestSetLeavesAmbiguousPathsToTheMiddleware(t *testing.T) {
 		"/docs/%2e%2e/admin", "/docs/%2E%2E/admin", "/docs/.%2e/admin", "/docs/a%2eb",
 		"/docs/..%2fadmin", "/docs/%2fadmin", "/docs%2Fx", "/docs/%5c..%5cadmin", `/docs/\..\admin`,
 		"/docs/%252e%252e/admin", "/docs/..%252fadmin", "/docs/%252Fadmin",
+		"/docs/..;/admin", "/docs/;/../admin", "/docs/..%3b/admin", "/docs/..%3B%2fadmin", "/docs/x;a=b", "/docs/.;x/admin", "/docs;/../admin",
+		"/docs/50%25", "/docs/%25c0%25ae", "/docs/%u002e%u002e", "/docs/%c0%ae%c0%ae/admin", "/docs/%ff", "/docs/%c0%af..",
+		"/docs/%00", "/docs/..%00/admin", "/docs/x%0a", "/docs/..%0d/admin", "/docs/..%09/admin", "/docs/%7f", "/docs/%c2%85",
+		"/docs/.../admin", "/docs/..../x", "/docs/..%20/admin", "/docs/.%20./admin", "/docs/%20../admin", "/docs/%20/admin",
+		"/docs/%EF%BC%8E%EF%BC%8E/admin", "/docs/..%EF%BC%8Fadmin", "/docs/..%EF%BC%BCadmin", "/docs/..%EF%BC%9B/admin", "/docs/%EF%BC%852e",
 	} {
 		r := httptest.NewRequest("GET", "/", nil)
 		u, err := url.ParseRequestURI(target)
-		if err != nil {
-			t.Fatalf("%s: %v", target, err)
+		if err != nil { // net/http refuses such a request; a program may make one
+			u = &url.URL{Path: target}
 		}
 		r.URL = u
 		for _, method := range []string{"GET", "CONNECT"} { // a mux cleans no path of the latter
@@ -76,7 +81,7 @@ func TestSetLeavesAmbiguousPathsToTheMiddleware(t *testing.T) {
 	}
 	// The other spellings of the same paths are left alone, so the list above
 	// shows the rule and not a set that matches nothing.
-	for _, target := range []string{"/docs/", "/docs/admin", "/docs/a%20b", "/docs/50%25"} {
+	for _, target := range []string{"/docs/", "/docs/admin", "/docs/a%20b", "/docs/a..b", "/docs/.hidden", "/docs/ä", "/docs/a=b,c@d:e"} {
 		if !set.Match(httptest.NewRequest("GET", target, nil)) {
 			t.Errorf("Match(%s) = false, want true", target)
 		}

@@ -21,19 +21,30 @@ func Quote(s string) string { return strconv.Quote(Cut(s)) }
 
 // Line is Quote for a text that is harmless as a rule and reads better without
 // quotes.
-func Line(s string) string {
+func Line(s string) string { return onLine(Cut(s)) }
+
+// onLine quotes s only if it would not stay on its line.
+func onLine(s string) string {
 	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
-		return Quote(s)
+		return strconv.Quote(s)
 	}
-	return Cut(s)
+	return s
 }
 
+// TextLimit is how many bytes of the text of a whole error are shown.
+const TextLimit = 2048
+
+// Text is Line for the text of an error, which quotes and cuts its own parts.
+func Text(s string) string { return onLine(cutAt(s, TextLimit)) }
+
 // Cut keeps the beginning of s.
-func Cut(s string) string {
-	if len(s) <= Limit {
+func Cut(s string) string { return cutAt(s, Limit) }
+
+func cutAt(s string, limit int) string {
+	if len(s) <= limit {
 		return s
 	}
-	return s[:boundary(s, Limit-len(mark))] + mark
+	return s[:boundary(s, limit-len(mark))] + mark
 }
 
 // boundary returns the largest index up to i where a character of s begins.

@@ -1,0 +1,102 @@
+package jwkshttp
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/seed-22400188/jwks"
+	"github.com/seed-22400188/jwks/internal/show"
+)
+
+// WithLogger logs one line per refusal: status, reason (see [Reason]), what was
+// wrong (error), method, and the pattern of the mux that routed the request here,
+// if one did. A 503 is a warning, a 500 an error, everything else info: whoever
+// is refused is the caller's affair as a rule. The token is never in it, nor is
+// the path, which may hold secrets. Default: nowhere. A nil l panics.
+func WithLogger(l *slog.Logger) Option {
+	return option(func(c *config) error {
+		if l == nil {
+			return fmt.Errorf("WithLogger: the logger is nil")
+		}
+		c.logger = l
+		return nil
+	})
+}
+
+// OnRefusal calls f for every refusal, before it is answered; the answer stays
+// what it is, which is what sets it apart from [WithErrorHandler]: for metrics
+// and audit logs. Given more than once, each is called. f runs in the goroutine
+// of the request. err is for logs, not for the caller, and never holds the token
+// unless a [TokenVerifier] or an [Extractor] of your own put it there. Default:
+// nobody. A nil f panics.
+func OnRefusal(f func(r *http.Request, err error)) Option {
+	return option(func(c *config) error {
+		if f == nil {
+			return fmt.Errorf("OnRefusal: the function is nil")
+		}
+		c.onRefusal = append(c.onRefusal, f)
+		return nil
+	})
+}
+
+// EndAtExpiry ends the context of a request when its token does, at
+// [jwks.Token.ValidUntil]: for streams, WebSockets and long polls, whose token
+// was checked once and would serve for hours. The handler has to watch
+// r.Context(); [context.Cause] then matches [jwt.ErrTokenExpired] and
+// [jwks.ErrTokenInvalid]. A token without "exp" ends nothing. Default: off.
+func EndAtExpiry() Option {
+	return option(func(c *config) error { c.endAtExpiry = true; return nil })
+}
+
+// errExpired is the cause of a context that ended with its token.
+var errExpired = fmt.Errorf("jwkshttp: the token of this request has expired: %w: %w", jwks.ErrTokenInvalid, jwt.ErrTokenExpired)
+
+// endingWith is a context that ends with a token.
+func endingWith(ctx context.Context, t *jwks.Token) (context.Context, context.CancelFunc) {
+	until := t.ValidUntil()
+	if until.IsZero() {
+		return ctx, func() {}
+	}
+	return context.WithDeadlineCause(ctx, until, errExpired)
+}
+
+// tell logs a refusal, and calls who wants to know.
+func (g *guard) tell(r *http.Request, err error) {
+	if g.logger != nil {
+		status := StatusCode(err)
+		if level := levelFor(status); g.logger.Enabled(r.Context(), level) {
+			attrs := append(make([]slog.Attr, 0, 5), slog.Int("status", status), slog.String("reason", Reason(err)),
+				slog.String("error", discreet(err.Error())), slog.String("method", show.Line(r.Method)))
+			if r.Pattern != "" {
+				attrs = append(attrs, slog.String("pattern", r.Pattern))
+			}
+			g.logger.LogAttrs(r.Context(), level, "jwkshttp: request refused", attrs...)
+		}
+	}
+	for _, f := range g.onRefusal {
+		f(r, err)
+	}
+}
+
+func levelFor(status int) slog.Level {
+	switch status {
+	case http.StatusInternalServerError:
+		return slog.LevelError
+	case http.StatusServiceUnavailable:
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}
+
+// tokenLike finds what might be a token, or the beginning of one: base64url of
+// a JSON object, and what is tied to it by dots.
+var tokenLike = regexp.MustCompile(`ey[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)*`)
+
+// discreet is the text of an error for the log. Our own errors hold no token;
+// those of a verifier or an extractor of the user's may.
+func discreet(text string) string { return show.Text(tokenLike.ReplaceAllString(text, "…")) }
