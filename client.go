@@ -36,7 +36,11 @@ func NewClient(opts ...ClientOption) (*Client, error) {
 	c := &Client{cfg: cfg}
 	c.cache.open(cfg.cache(), newOrigin(cfg))
 	if cfg.seed != nil {
-		seed := cfg.seed.bound(c.cache.cfg.binding)
+		seed := cfg.seed
+		if c.cache.cfg.binding != nil || cfg.accelerator != nil {
+			seed = seed.bound(c.cache.cfg.binding)
+			seed.accelerate(cfg.accelerator)
+		}
 		if seed.Len() == 0 {
 			return nil, configError("WithKeySet", "all its keys name another issuer than %s", show.Quote(cfg.issuer))
 		}

@@ -42,6 +42,8 @@ type clientConfig struct {
 
 	logger   *slog.Logger
 	observer func(Event)
+
+	accelerator Accelerator
 }
 
 // newClientConfig applies the options and returns every problem at once.

@@ -200,12 +200,9 @@ func (s *KeySet) byDigest() map[[32]byte]*Key {
 	return m
 }
 
-// bound returns the set with its keys bound to b, for a seed. Keys that name
-// another issuer are left out.
+// bound returns a copy of the set with its keys bound to b, for a seed. Keys
+// that name another issuer are left out.
 func (s *KeySet) bound(b *binding.Binding) *KeySet {
-	if b == nil {
-		return s
-	}
 	set := &KeySet{skipped: s.skipped}
 	for i, k := range s.keys {
 		if key, err := newKey(k.parsed, b, k.digest); err != nil {

@@ -118,6 +118,7 @@ func (o origin) read(response *fetch.Response, last, next *loaded) error {
 		if err != nil {
 			return err
 		}
+		set.accelerate(o.cfg.accelerator)
 		next.set = set
 	}
 	next.age = httpcache.Age(response.Header)

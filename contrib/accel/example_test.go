@@ -3,6 +3,7 @@
 package accel_test
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"strings"
@@ -20,6 +21,33 @@ const (
 		".eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ" +
 		".DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q"
 )
+
+// A client with an accelerator. Everything else stays as it is.
+func Example() {
+	keys, err := jwks.ParseKeySet([]byte(document))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	client, err := jwks.NewClient(jwks.WithKeySet(keys), jwks.WithAccelerator(accel.New()))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	verifier, err := jwks.NewVerifier(client, jwks.WithExpectedIssuer("joe"),
+		jwks.WithoutAudienceCheck(), jwks.WithoutTimeChecks())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	verified, err := verifier.Verify(context.Background(), token)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(verified.Issuer())
+	// Output: joe
+}
 
 // A prepared key checks the signatures of one key, any number of times and from
 // any goroutine. It judges the signature and nothing else.

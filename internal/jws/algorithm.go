@@ -25,6 +25,18 @@ const (
 	MLDSA87
 )
 
+// names are what [Named] reads, of two names the first.
+var names = [...]string{
+	RS256: "RS256", RS384: "RS384", RS512: "RS512",
+	PS256: "PS256", PS384: "PS384", PS512: "PS512",
+	ES256: "ES256", ES384: "ES384", ES512: "ES512",
+	EdDSA:   "EdDSA",
+	MLDSA44: "ML-DSA-44", MLDSA65: "ML-DSA-65", MLDSA87: "ML-DSA-87",
+}
+
+// Name is the "alg" of a, "" for [Unknown].
+func (a Algorithm) Name() string { return names[a] }
+
 // Set is a set of algorithms.
 type Set uint32
 
