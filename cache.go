@@ -39,11 +39,14 @@ type cache struct {
 	flight  *flight
 	binding *binding.Binding // of the keys: as configured, else to the issuer that a discovery document named
 	landed  chan struct{}    // closed when a refresh ends; for keepWarm
+	kept    *loaded          // the discovery document of a refresh that failed after it; nil: none
 
 	counts       struct{ fetches, notModified, failures uint64 }
 	lastError    error
 	lastErrorAt  freshness.Moment
 	failingSince freshness.Moment // when the first of the failures in a row came
+
+	staleCopyTold bool // that a cache on the way gives copies older than the TTL
 }
 
 // cacheConfig is what a cache needs of a client's options.
@@ -72,17 +75,14 @@ func newClock() clock { return clock{time.Now()} }
 
 func (c clock) now() freshness.Moment { return freshness.Moment(time.Since(c.epoch)) }
 
-// at is the moment of a time that this process measured.
-func (c clock) at(t time.Time) freshness.Moment { return freshness.Moment(t.Sub(c.epoch)) }
-
 // snapshot is what the cache holds: immutable, but for the moment until which
 // lookups need not ask the policy.
 type snapshot struct {
 	loaded
 	generation uint64 // of the set, for the policy's memory
 	retained   []retained
-	began      freshness.Moment // when the refresh that brought or confirmed it began
-	fetchedAt  freshness.Moment // when it ended; Never for a seed
+	order      order            // of the refresh that brought it
+	fetchedAt  freshness.Moment // when the origin made the answer; Never for a seed
 	quietUntil atomic.Int64
 
 	hashed   sync.Once // guards hashText
@@ -94,13 +94,13 @@ func (s *snapshot) seeded() bool { return s.fetchedAt == freshness.Never }
 
 // installSeed takes in a set that came with the configuration.
 func (c *cache) installSeed(set *KeySet) {
-	began := freshness.Moment(-1) // before any lookup
+	var o order // before any lookup
 	if c.cfg.policy.Static {
-		began = freshness.Never // there is nothing newer to ask for
+		o = math.MaxUint64 // there is nothing newer to ask for
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := &snapshot{loaded: loaded{set: set}, began: began, fetchedAt: freshness.Never}
+	s := &snapshot{loaded: loaded{set: set}, order: o, fetchedAt: freshness.Never}
 	s.generation = c.policy.InstallSeed()
 	c.current.Store(s)
 	c.updateQuietUntilLocked(c.clock.now())

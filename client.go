@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -202,6 +201,6 @@ func (c *Client) bindsIssuer() bool { return c.cfg.bindsIssuer() }
 
 func (c *Client) ignoresIssuer() {}
 
-func (c *Client) recheck(ctx context.Context, h Header, _ string, tried []*Key, since time.Time) []*Key {
+func (c *Client) recheck(ctx context.Context, h Header, _ string, tried []*Key, since order) ([]*Key, error) {
 	return c.cache.recheck(ctx, h, tried, since)
 }

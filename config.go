@@ -2,6 +2,7 @@ package jwks
 
 import (
 	"log/slog"
+	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -32,6 +33,7 @@ type clientConfig struct {
 
 	ttl          time.Duration
 	ttlSet       bool
+	minTTL       time.Duration
 	noCache      bool
 	refreshAhead float64
 	maxStale     time.Duration
@@ -54,6 +56,7 @@ func newClientConfig(opts []ClientOption) (*clientConfig, []error) {
 		retries:      defaultRetries,
 		maxDocument:  defaultMaxDocument,
 		ttl:          defaultTTL,
+		minTTL:       defaultMinTTL,
 		refreshAhead: defaultRefreshAhead,
 		maxStale:     defaultMaxStale,
 		limitEvery:   defaultLimitEvery,
@@ -118,13 +121,24 @@ func (c *clientConfig) discovers() bool {
 	return c.jwksURL == "" && (c.discoveryURL != "" || c.issuer != "")
 }
 
+// deadline is how long one refresh may take: long enough for one attempt at
+// each of its documents.
+func (c *clientConfig) deadline() time.Duration {
+	if c.discovers() && c.timeout <= math.MaxInt64/2 {
+		return max(freshness.FetchDeadline, 2*c.timeout)
+	}
+	return max(freshness.FetchDeadline, c.timeout)
+}
+
 // cache is the part that the cache needs.
 func (c *clientConfig) cache() cacheConfig {
 	return cacheConfig{
 		policy: freshness.Config{
 			TTL:          c.ttl,
+			MinTTL:       c.minTTL,
 			RefreshAhead: c.refreshAhead,
 			MaxStale:     c.maxStale,
+			Deadline:     c.deadline(),
 			NoCache:      c.noCache,
 			Static:       c.static(),
 			LimitEvery:   c.limitEvery,
@@ -132,7 +146,7 @@ func (c *clientConfig) cache() cacheConfig {
 			MissingKeys:  c.keyCache,
 		},
 		retention: c.retention,
-		deadline:  max(freshness.FetchDeadline, c.timeout),
+		deadline:  c.deadline(),
 		jwksURL:   c.jwksURL,
 		binding:   binding.New(c.issuer, c.tenants, c.aliases...),
 		logger:    c.logger,

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-22400188/jwks/internal/binding"
 	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/fetch"
+	"github.com/seed-22400188/jwks/internal/httpcache"
 	"github.com/seed-22400188/jwks/internal/show"
 	"github.com/seed-22400188/jwks/internal/strictjson"
 )
@@ -131,7 +132,7 @@ func (o origin) discover(ctx context.Context, q inquiry, next *loaded) error {
 		if err != nil {
 			return &FetchError{URL: place, StatusCode: http.StatusOK, Err: err}
 		}
-		next.document, next.jwksURL = document{m, place, time.Now()}, m.JWKSURI
+		next.document, next.jwksURL = document{m, place, time.Now().Add(-httpcache.Age(response.Header))}, m.JWKSURI
 		return nil
 	}
 	return firstErr

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-22400188/jwks/internal/fault"
@@ -34,16 +35,30 @@ func (c *call[T]) wait(ctx context.Context, early <-chan struct{}) (done bool, e
 	}
 }
 
+// refreshes counts the refreshes that began in this process.
+var refreshes atomic.Uint64
+
+// order says which of two things came first, a refresh or a token, also where
+// both came within one tick of the clock.
+type order uint64
+
+// orderNow is later than every refresh that has begun, and earlier than those
+// that have not.
+func orderNow() order { return order(refreshes.Load()) }
+
 // flight is one refresh. Everybody who needs one meanwhile shares it.
 type flight struct {
 	call[*snapshot]
 	cause         freshness.Cause
 	began         freshness.Moment
+	order         order
+	reused        *Metadata       // the discovery document of an earlier attempt, if it goes by that
 	ctx           context.Context // of its own; a child of the cache's would leave a map behind in that
 	end           context.CancelFunc
 	attemptFailed chan struct{} // closed when the first attempt has failed and others follow
 	wanted        *wanted       // of the lookup that began it, nil if none did
 	firstError    error         // why the first attempt failed; guarded by the cache's lock
+	overdue       bool          // it outlived its deadline, and says nothing about the source; set before done is closed
 }
 
 // wait waits for the refresh to end, under the waiter's own context. With
@@ -55,12 +70,13 @@ func (f *flight) wait(ctx context.Context, orAttempt bool) (finished bool, err e
 	return f.call.wait(ctx, nil)
 }
 
-// startLocked begins a refresh unless one is under way.
-func (c *cache) startLocked(cause freshness.Cause, now freshness.Moment) *flight {
+// startLocked begins a refresh unless one is under way. found says that nothing
+// but its age is known against the set at hand.
+func (c *cache) startLocked(cause freshness.Cause, found bool, now freshness.Moment) *flight {
 	if c.flight != nil {
 		return c.flight
 	}
-	f := &flight{cause: cause, began: now, attemptFailed: make(chan struct{})}
+	f := &flight{cause: cause, began: now, order: order(refreshes.Add(1)), attemptFailed: make(chan struct{})}
 	f.done = make(chan struct{})
 	f.ctx, f.end = context.WithTimeout(context.Background(), c.cfg.deadline)
 	c.flight = f
@@ -68,12 +84,17 @@ func (c *cache) startLocked(cause freshness.Cause, now freshness.Moment) *flight
 	c.updateQuietUntilLocked(now)
 	q := inquiry{
 		cause:              cause,
+		conditional:        c.policy.Conditional(cause, found, now),
 		binding:            c.binding,
 		firstAttemptFailed: func(err error) { c.firstAttemptFailed(f, err) },
 	}
 	if last := c.current.Load(); last != nil && !last.seeded() {
 		q.last = &last.loaded
 	}
+	if c.kept != nil && cause != freshness.OnDemand {
+		q.kept, f.reused = c.kept, c.kept.metadata
+	}
+	c.kept = nil
 	c.running.Add(1)
 	go c.run(f, q)
 	return f
@@ -119,7 +140,11 @@ func (c *cache) finish(f *flight, l *loaded, err error) {
 	}
 	now := c.clock.now()
 	c.counts.fetches++
+	if f.overdue = c.policy.Overdue(now); f.overdue && err == nil {
+		err = c.origin.tooLateError(l, now.Sub(f.began), c.cfg.deadline)
+	}
 	if err != nil {
+		c.keepDocumentLocked(f, l)
 		c.failLocked(f, err, now)
 	} else {
 		c.succeedLocked(f, l, now)
@@ -130,19 +155,38 @@ func (c *cache) finish(f *flight, l *loaded, err error) {
 	}
 }
 
-// failLocked is the end of a refresh that failed: the backoff begins.
+// keepDocumentLocked keeps the discovery document of a refresh that failed after
+// it, for the next attempt: where both documents are slow, only one may fit into
+// the time of a refresh. It is kept once, in case the failure is its fault.
+func (c *cache) keepDocumentLocked(f *flight, l *loaded) {
+	if l == nil || l.metadata == nil || l.metadata == f.reused || c.cfg.policy.NoCache {
+		return
+	}
+	if s := c.current.Load(); s != nil && s.metadata == l.metadata {
+		return
+	}
+	c.kept = l
+}
+
+// failLocked is the end of a refresh that failed: the backoff begins. What is
+// told of it names the time that is really waited.
 func (c *cache) failLocked(f *flight, err error, now freshness.Moment) {
 	var e *FetchError
 	var retryAfter time.Duration
 	if errors.As(err, &e) {
 		retryAfter = e.RetryAfter
 	}
-	c.counts.failures++
-	c.lastError, c.lastErrorAt = err, now
 	if c.policy.Failures() == 0 {
 		c.failingSince = now
 	}
 	c.policy.Fail(now, retryAfter, rand.Float64())
+	if told, ok := err.(*FetchError); ok {
+		waits := *told
+		waits.RetryAfter = max(c.policy.RetryAt().Sub(now), 0)
+		err = &waits
+	}
+	c.counts.failures++
+	c.lastError, c.lastErrorAt = err, now
 	c.updateQuietUntilLocked(now)
 	failed := c.failureLocked(now)
 	f.err = fault.Unavailable(failed.text(), failed)
@@ -161,8 +205,11 @@ func (c *cache) announceExpiryLocked(now freshness.Moment) {
 
 // succeedLocked is the end of a refresh that brought or confirmed a set.
 func (c *cache) succeedLocked(f *flight, l *loaded, now freshness.Moment) {
-	next := &snapshot{loaded: *l, began: f.began, fetchedAt: now}
+	next := &snapshot{loaded: *l, order: f.order, fetchedAt: now.Add(-l.age)}
 	last := c.current.Load()
+	if l.notModified { // validators may lie: who doubts the set asks for the whole
+		next.order = last.order
+	}
 	event := Event{Kind: EventRefreshed, Duration: now.Sub(f.began)}
 	failures := c.policy.Failures()
 	if l.notModified {
@@ -172,16 +219,20 @@ func (c *cache) succeedLocked(f *flight, l *loaded, now freshness.Moment) {
 	changed := last == nil || last.set != next.set
 	if changed {
 		event.Added, event.Removed, event.Changed = changes(last, next)
-		next.retained = retain(last, next.set, now, c.cfg.retention)
-	} else {
+	}
+	if c.retainsLocked(last, now) {
 		next.retained = last.retained
+		if changed {
+			next.retained = retain(last, next.set, now, c.cfg.retention)
+		}
 	}
 	next.generation = c.policy.Succeed(now, freshness.Refreshed{
 		Cause:        f.cause,
 		Age:          l.age,
 		ServerTTL:    l.serverTTL,
 		HasServerTTL: l.hasServerTTL,
-		Changed:      changed,
+		NotModified:  l.notModified,
+		Changed:      last == nil || !slices.Equal(last.set.keys, next.set.keys), // equal entries keep their keys
 		Removed:      event.Removed,
 	}, rand.Float64())
 	if f.wanted != nil { // who joined for the same key need not ask again
@@ -205,6 +256,17 @@ func (c *cache) succeedLocked(f *flight, l *loaded, now freshness.Moment) {
 	if failures > 0 {
 		c.announceLocked(notice{Event: Event{Kind: EventRecovered, Duration: now.Sub(c.failingSince), Failures: failures}})
 	}
+	if l.age > c.cfg.policy.TTL && !c.staleCopyTold {
+		c.staleCopyTold = true
+		c.announceLocked(notice{message: "jwks: a cache on the way serves copies of the key set older than the TTL and does not obey Cache-Control: no-cache; removed keys stay in use for longer"})
+	}
+}
+
+// retainsLocked says whether keys that left the set outlive it. Those of a seed
+// do not, which the issuer may never have published; and nothing outlives a
+// silence past the end of stale, which must not revive a key.
+func (c *cache) retainsLocked(last *snapshot, now freshness.Moment) bool {
+	return last != nil && !last.seeded() && c.policy.Schedule().State(now) != freshness.Expired
 }
 
 // refresh fetches now, or joins the refresh under way.
@@ -216,25 +278,32 @@ func (c *cache) refresh(ctx context.Context) (*snapshot, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, c.gaveUpError(err)
 	}
-	f := c.demand()
-	if f == nil {
-		return nil, c.closedError()
+	for {
+		f, doubts := c.demand()
+		if f == nil {
+			return nil, c.closedError()
+		}
+		if _, err := f.wait(ctx, false); err != nil {
+			return nil, c.gaveUpError(err)
+		}
+		if doubts {
+			return f.result, f.err
+		}
 	}
-	if _, err := f.wait(ctx, false); err != nil {
-		return nil, c.gaveUpError(err)
-	}
-	return f.result, f.err
 }
 
 // demand begins a refresh unless one is under way, whatever the policy says. It
-// returns nil when the cache is closed.
-func (c *cache) demand() *flight {
+// returns nil when the cache is closed. doubts says that the refresh takes
+// nobody's word for the set at hand; one for age may be told by a cache on the
+// way that it is still good.
+func (c *cache) demand() (f *flight, doubts bool) {
 	c.mu.Lock()
 	defer c.unlockAndDeliver()
 	if c.closed {
-		return nil
+		return nil, false
 	}
-	return c.startLocked(freshness.OnDemand, c.clock.now())
+	f = c.startLocked(freshness.OnDemand, false, c.clock.now())
+	return f, f.cause != freshness.ForAge || c.current.Load() == nil || c.cfg.policy.NoCache
 }
 
 // keepWarm refreshes when a lookup would, until ctx ends or the cache is
@@ -263,7 +332,7 @@ func (c *cache) refreshIfDue() (landed <-chan struct{}, wait time.Duration) {
 	}
 	now := c.clock.now()
 	if c.policy.Due() <= now {
-		c.startLocked(freshness.ForAge, now)
+		c.startLocked(freshness.ForAge, true, now)
 	}
 	if c.landed == nil {
 		c.landed = make(chan struct{})

@@ -228,10 +228,10 @@ func explainDialError(c *Client, issuer string, err error) error {
 }
 
 // recheck implements rechecker.
-func (s *Issuers) recheck(ctx context.Context, h Header, issuer string, tried []*Key, since time.Time) []*Key {
+func (s *Issuers) recheck(ctx context.Context, h Header, issuer string, tried []*Key, since order) ([]*Key, error) {
 	c, err := s.Client(ctx, issuer)
 	if err != nil {
-		return nil
+		return nil, nil
 	}
 	return c.recheck(ctx, h, issuer, tried, since)
 }

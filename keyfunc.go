@@ -3,7 +3,6 @@ package jwks
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -17,7 +16,7 @@ import (
 // keyForToken finds the key that a token names: of several candidates the one
 // that verifies its signature, and the first where none does.
 func keyForToken(ctx context.Context, source KeySource, token string) (*Key, error) {
-	began := time.Now()
+	began := orderNow()
 	t, err := compact.Open(compact.StripBearer(token), compact.DefaultMaxSize)
 	if err != nil {
 		return nil, err
@@ -47,17 +46,26 @@ func isNamed(keys []*Key, t *compact.Token) bool {
 
 // signerAmong returns the candidate that verifies the signature. Where none
 // does, the source is asked to look again, as a verifier asks.
-func signerAmong(ctx context.Context, source KeySource, t *compact.Token, keys []*Key, issuer unverifiedIssuer, began time.Time) (*Key, error) {
+func signerAmong(ctx context.Context, source KeySource, t *compact.Token, keys []*Key, issuer unverifiedIssuer, began order) (*Key, error) {
 	key, err := signer(t, keys)
 	if err == nil || !mayBeReplaced(err) {
 		return key, err
 	}
 	if again, ok := asOurs[rechecker](source); ok {
-		others := again.recheck(ctx, Header(t.Header), issuer.iss, keys, began)
-		if others, bindErr := boundTo(others, issuer); bindErr == nil {
-			if key, err := signer(t, others); err == nil {
-				return key, nil
+		for range maxRechecks {
+			others, gaveUp := again.recheck(ctx, Header(t.Header), issuer.iss, keys, began)
+			if gaveUp != nil {
+				return nil, gaveUp
 			}
+			if len(others) == 0 {
+				break
+			}
+			if bound, bindErr := boundTo(others, issuer); bindErr == nil {
+				if key, err := signer(t, bound); err == nil {
+					return key, nil
+				}
+			}
+			keys = append(slices.Clip(keys), others...)
 		}
 	}
 	return nil, err
@@ -132,7 +140,7 @@ func keysForText(ctx context.Context, source KeySource, t *jwt.Token) (keys []*K
 		m, _ := t.Claims.(jwt.MapClaims)
 		return keys, m["cnf"] != nil, err
 	}
-	began := time.Now()
+	began := orderNow()
 	opened, err := compact.Open(t.Raw, compact.DefaultMaxSize)
 	if err != nil {
 		return nil, false, err

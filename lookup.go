@@ -142,16 +142,17 @@ func (c *cache) find(ctx context.Context, w *wanted) (*snapshot, []*Key, error) 
 		case !finished: // its first attempt failed: the stale set answers
 			continue
 		case f.err != nil:
-			failed = true
+			failed = !f.overdue
 			continue
 		}
 		keys, v := f.result.choose(w, c.clock.now())
 		if v == chosen {
 			return f.result, keys, nil
 		}
-		if v == missing && f.began < asked {
+		if v == missing && (f.began < asked || f.result.order != f.order) {
 			// A refresh that was under way already may lack what was
-			// published meanwhile: ask once more.
+			// published meanwhile, and one that was told that nothing has
+			// changed may have been told wrong: ask once more.
 			continue
 		}
 		// What was fetched for this lookup is the last word.
@@ -180,7 +181,10 @@ func (c *cache) look(w *wanted, failed bool, gone error) outcome {
 		if gone != nil {
 			return outcome{err: c.gaveUpError(gone)}
 		}
-		return outcome{flight: c.joinLocked(w, answer.Cause, now), orAttempt: answer.Action == freshness.AwaitOrServeStale}
+		f := c.joinLocked(w, answer.Cause, v != missing, now)
+		// Once its first attempt has failed, a refresh that is waited for all
+		// the same has outlived its deadline.
+		return outcome{flight: f, orAttempt: answer.Action == freshness.AwaitOrServeStale && f.firstError == nil}
 	case freshness.Refuse, freshness.Throttle:
 		return outcome{err: c.notFoundLocked(s, w, v, now)}
 	case freshness.GiveUp:
@@ -216,18 +220,18 @@ func (c *cache) askLocked(w *wanted, found, failed bool, now freshness.Moment) f
 	}
 	switch answer.Action {
 	case freshness.ServeAndRefresh, freshness.ServeStaleAndRefresh:
-		c.startLocked(freshness.ForAge, now)
+		c.startLocked(freshness.ForAge, true, now)
 	}
 	c.updateQuietUntilLocked(now)
 	return answer
 }
 
 // joinLocked returns the refresh under way, or begins one for a lookup.
-func (c *cache) joinLocked(w *wanted, cause freshness.Cause, now freshness.Moment) *flight {
+func (c *cache) joinLocked(w *wanted, cause freshness.Cause, found bool, now freshness.Moment) *flight {
 	if c.flight != nil {
 		return c.flight
 	}
-	f := c.startLocked(cause, now)
+	f := c.startLocked(cause, found, now)
 	f.wanted = w
 	return f
 }
@@ -243,50 +247,64 @@ func (c *cache) lastWord(s *snapshot, w *wanted, v verdict) error {
 	return c.notFoundLocked(s, w, v, now)
 }
 
-// recheck looks again for a token that no candidate verified: a refresh within
-// the budget for unknown keys, because an issuer may replace a key under its
-// kid. It returns nil unless other keys than the tried ones are there now.
-func (c *cache) recheck(ctx context.Context, h Header, tried []*Key, since time.Time) []*Key {
+// recheck looks again for a token that no candidate verified: in the set at
+// hand, which may be another one by now, and then by a refresh within the budget
+// for unknown keys, because an issuer may replace a key under its kid. It
+// returns the candidates that were not tried, if there are any; the error is
+// that of a caller who gave up waiting.
+func (c *cache) recheck(ctx context.Context, h Header, tried []*Key, since order) ([]*Key, error) {
 	if !c.enter() {
-		return nil
+		return nil, nil
 	}
 	defer c.leave()
 	w := &wanted{header: h, replacement: true}
-	asked := c.clock.at(since)
-	for waited := false; ; waited = true {
-		o := c.lookAgain(w, asked, waited, ctx.Err() != nil)
-		if o.flight == nil {
-			if slices.ContainsFunc(o.keys, func(k *Key) bool { return !contains(tried, k) }) {
-				return o.keys
-			}
-			return nil
+	for {
+		o := c.lookAgain(w, tried, since, ctx.Err() != nil)
+		f := o.flight
+		if f == nil {
+			return o.keys, nil
 		}
-		if _, err := o.flight.wait(ctx, false); err != nil || o.flight.err != nil {
-			return nil
+		if _, err := f.wait(ctx, false); err != nil {
+			return nil, c.gaveUpError(err)
+		}
+		if f.err != nil && !f.overdue { // the key at hand decides
+			return nil, nil
 		}
 	}
 }
 
 // lookAgain is look for recheck. A set that was asked for since the token came
-// is the last word; one that was asked for at the same tick of the clock is
-// only if the caller waited for it.
-func (c *cache) lookAgain(w *wanted, asked freshness.Moment, waited, gone bool) outcome {
+// is the last word.
+func (c *cache) lookAgain(w *wanted, tried []*Key, since order, gone bool) outcome {
 	c.mu.Lock()
 	defer c.unlockAndDeliver()
 	now := c.clock.now()
 	s := c.current.Load()
-	if s == nil || c.cfg.policy.NoCache || s.began > asked || waited && s.began == asked {
-		keys, v := s.choose(w, now)
+	keys, v := s.choose(w, now)
+	if untried := without(keys, tried); untried != nil {
+		return outcome{keys: untried}
+	}
+	if s == nil || s.order > since {
 		if s != nil && v == wrongAlg { // the same token again and again shall cost one refresh
 			c.policy.RememberMissing(w.name(), s.generation, now)
 		}
-		return outcome{keys: keys}
+		return outcome{}
 	}
 	// The same decision as for an unknown key.
 	if answer := c.askLocked(w, false, false, now); answer.Action == freshness.Await && !gone {
-		return outcome{flight: c.joinLocked(nil, answer.Cause, now)}
+		return outcome{flight: c.joinLocked(nil, answer.Cause, false, now)}
 	}
 	return outcome{}
+}
+
+// without lists the keys that are not among others.
+func without(keys, others []*Key) (left []*Key) {
+	for _, k := range keys {
+		if !contains(others, k) {
+			left = append(left, k)
+		}
+	}
+	return left
 }
 
 // contains looks for the same key, not the same pointer.
@@ -338,8 +356,12 @@ func (c *cache) unavailableLocked(w *wanted, now freshness.Moment) error {
 // of the backoff is left.
 func (c *cache) failureLocked(now freshness.Moment) *FetchError {
 	failed := &FetchError{URL: c.cfg.jwksURL}
+	newest := c.lastError
+	if c.flight != nil && c.flight.firstError != nil { // not that of an earlier outage
+		newest = c.flight.firstError
+	}
 	var last *FetchError
-	if errors.As(c.lastError, &last) {
+	if errors.As(newest, &last) {
 		*failed = *last
 	}
 	failed.RetryAfter = max(c.policy.RetryAt().Sub(now), 0)

@@ -14,6 +14,7 @@ import (
 // Defaults of a [Client]. Each option's comment repeats its own.
 const (
 	defaultTTL          = 15 * time.Minute
+	defaultMinTTL       = time.Minute
 	defaultRefreshAhead = 0.8
 	defaultMaxStale     = time.Hour
 	defaultLimitEvery   = 30 * time.Second
@@ -152,8 +153,8 @@ func isToken(s string) bool {
 }
 
 // WithTimeout bounds one attempt. Default 5 s. A whole fetch, with its retries
-// and the discovery document, ends after 15 s, or after this timeout if it is
-// longer.
+// and the discovery document, ends after 15 s, or after this timeout for each
+// of its documents if that is longer.
 func WithTimeout(d time.Duration) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		if d <= 0 {
@@ -232,15 +233,36 @@ func WithTenants(ids ...string) ClientOption {
 
 // How it caches.
 
-// WithTTL sets how long a key set is fresh. Default 15 min, counted from the
-// answer. The server's Cache-Control max-age or Expires may only shorten it,
-// not below 1 min (RFC 9111 section 4.2).
+// WithTTL sets how long a key set is trusted without asking again. Default
+// 15 min, counted from when the origin made the answer: its Age is taken off.
+// The server's headers never change it; what they may bring forward is the next
+// refresh, see [WithMinTTL]. Caches on the way are asked for an answer that is
+// not older (RFC 9111 section 5.2.1.1), and one that comes all the same is
+// asked for again past all caches. A cache that ignores that too is logged as a
+// warning once, and its answer is trusted until its copy ends: for at least
+// WithMinTTL and at most the TTL.
 func WithTTL(d time.Duration) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		if d <= 0 {
 			return configError("WithTTL", "%v is not positive; to fetch for every lookup say WithoutCache", d)
 		}
 		c.ttl, c.ttlSet = d, true
+		return nil
+	})
+}
+
+// WithMinTTL sets how early the server's headers may ask for a refresh: the
+// lifetime that Cache-Control max-age or Expires give counts as at least this
+// much, and so do no-store, no-cache and what cannot be read (RFC 9111 sections
+// 4.2 and 5.2.2). Default 1 min; above the TTL it counts as the TTL. That
+// refresh is in the background, jittered by ±10 %, and not switched off by
+// [WithRefreshAhead]: until the TTL a known key answers at once.
+func WithMinTTL(d time.Duration) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		if d <= 0 {
+			return configError("WithMinTTL", "%v is not positive", d)
+		}
+		c.minTTL = d
 		return nil
 	})
 }

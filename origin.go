@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -42,7 +43,9 @@ func newOrigin(cfg *clientConfig) origin {
 // inquiry is what one load needs to know.
 type inquiry struct {
 	cause              freshness.Cause
+	conditional        bool             // the validators of the last load may be believed
 	last               *loaded          // what the last load brought; nil if nothing
+	kept               *loaded          // whose discovery document is newer than that; nil if none is
 	binding            *binding.Binding // of the keys; nil: to the issuer that the discovery document names
 	firstAttemptFailed func(err error)  // called for each document whose first attempt failed while others follow
 }
@@ -71,14 +74,15 @@ type document struct {
 
 // load fetches the key set, and the discovery document before it where one is
 // due: with every refresh, except one for a key while the document is younger
-// than the TTL; and again when the key set is not where it said any more.
+// than the TTL; and again when the key set is not where it said any more. One
+// that it fetched comes beside the error as well.
 func (o origin) load(ctx context.Context, q inquiry) (*loaded, error) {
 	defer o.fetcher.CloseIdle()
 	next := &loaded{binding: q.binding, jwksURL: o.cfg.jwksURL}
 	discovered := false
 	if o.cfg.discovers() {
-		if last := q.last; last != nil && last.metadata != nil && q.cause.ForKey() && time.Since(last.discoveredAt) < o.cfg.ttl {
-			next.document, next.jwksURL = last.document, last.jwksURL
+		if known := o.knownDocument(q); known != nil {
+			next.document, next.jwksURL = known.document, known.jwksURL
 		} else if err := o.discover(ctx, q, next); err != nil {
 			return nil, err
 		} else {
@@ -92,13 +96,28 @@ func (o origin) load(ctx context.Context, q inquiry) (*loaded, error) {
 		}
 		response, err = o.getKeySet(ctx, q, next.jwksURL)
 	}
-	if err != nil {
+	if isGone(err) { // so the document is outdated
 		return nil, err
 	}
+	if err != nil {
+		return next, err
+	}
 	if err := o.read(response, q.last, next); err != nil {
-		return nil, &FetchError{URL: next.jwksURL, StatusCode: http.StatusOK, Err: err}
+		return next, &FetchError{URL: next.jwksURL, StatusCode: http.StatusOK, Err: err}
 	}
 	return next, nil
+}
+
+// knownDocument is the load whose discovery document need not be fetched again,
+// or nil.
+func (o origin) knownDocument(q inquiry) *loaded {
+	switch {
+	case q.kept != nil && time.Since(q.kept.discoveredAt) < o.cfg.ttl:
+		return q.kept
+	case q.last != nil && q.last.metadata != nil && q.cause.ForKey() && time.Since(q.last.discoveredAt) < o.cfg.ttl:
+		return q.last
+	}
+	return nil
 }
 
 // read takes in what the key set's URL answered.
@@ -134,22 +153,31 @@ func (o origin) read(response *fetch.Response, last, next *loaded) error {
 }
 
 // getKeySet asks for the key set, conditionally where the last one came from
-// the same place (RFC 9110 section 13.1). A refresh for a key or on demand
-// goes past caches on the way, which may hold the old set (RFC 9111 section
-// 5.2.1.4).
+// the same place and its age is all there is against it (RFC 9110 section
+// 13.1).
 func (o origin) getKeySet(ctx context.Context, q inquiry, url string) (*fetch.Response, error) {
 	r := fetch.Request{URL: url}
-	if q.last != nil && q.last.jwksURL == url {
+	if q.conditional && q.last != nil && q.last.jwksURL == url {
 		r.ETag, r.LastModified = q.last.etag, q.last.lastModified
 	}
 	return o.get(ctx, q, r)
 }
 
-// get fetches a document.
+// get fetches a document. A refresh that doubts the copy at hand goes past
+// caches on the way, which may hold the old one as well (RFC 9111 section
+// 5.2.1.4). One for age takes an answer of theirs that is within the TTL
+// (section 5.2.1.1); those that give an older one all the same are passed.
 func (o origin) get(ctx context.Context, q inquiry, r fetch.Request) (*fetch.Response, error) {
-	r.NoCache = q.cause != freshness.ForAge
+	r.Budget = o.cfg.deadline()
 	r.Stumbled = func(e *fetch.Error) { q.firstAttemptFailed(fetchError(e)) }
+	if r.NoCache = q.cause != freshness.ForAge || o.cfg.noCache; !r.NoCache {
+		r.MaxAge = o.cfg.ttl
+	}
 	response, err := o.fetcher.Get(ctx, r)
+	if err == nil && !r.NoCache && httpcache.Age(response.Header) >= o.cfg.ttl {
+		r.NoCache, r.MaxAge, r.ETag, r.LastModified = true, 0, "", ""
+		response, err = o.fetcher.Get(ctx, r)
+	}
 	if err != nil {
 		return nil, fetchError(err)
 	}
@@ -183,6 +211,15 @@ func (o origin) abandonedError() error {
 // place is where the keys come from while nothing is known but the
 // configuration; "" for a static set.
 func (o origin) place() string { return cmp.Or(o.cfg.jwksURL, o.cfg.discoveryURL, o.cfg.issuer) }
+
+// tooLateError is for a load that was answered long after its deadline: the
+// answer may be as old as the time that passed.
+func (o origin) tooLateError(l *loaded, took, deadline time.Duration) error {
+	return &FetchError{
+		URL: l.jwksURL,
+		Err: fmt.Errorf("the answer was read %s after it was asked for, later than the %s for the whole refresh: this process stood still", show.Round(took), show.Round(deadline)),
+	}
+}
 
 // name is how errors name the source of the keys.
 func (o origin) name() string {

@@ -2,7 +2,6 @@ package jwks
 
 import (
 	"context"
-	"time"
 )
 
 // KeySource supplies the keys that may have signed a token. [*Client],
@@ -39,10 +38,10 @@ type (
 
 	// rechecker looks again after no candidate verified the signature, or none
 	// allowed the algorithm: the issuer may have replaced a key under its kid.
-	// It returns nil unless it has keys other than the tried ones by now. since
-	// is when the verification began: what was fetched later is not fetched
-	// again.
+	// It returns the keys that were not tried, none if it has no others. since
+	// is when the verification began: a set that was asked for later is not
+	// asked for again. The error is that of a caller who gave up waiting.
 	rechecker interface {
-		recheck(ctx context.Context, h Header, issuer string, tried []*Key, since time.Time) []*Key
+		recheck(ctx context.Context, h Header, issuer string, tried []*Key, since order) ([]*Key, error)
 	}
 )

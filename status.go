@@ -55,7 +55,7 @@ type Status struct {
 	KeyIDs, Retained []string     // kids of the set in document order, and of the keys that WithRetention keeps
 	Skipped          []SkippedKey // entries of the set that are not used
 
-	FetchedAt   time.Time // when the set was last confirmed; zero when never
+	FetchedAt   time.Time // when the origin last confirmed the set, its Age taken off; zero when never
 	ExpiresAt   time.Time // end of the TTL; zero for a static client
 	StaleUntil  time.Time // ExpiresAt plus max-stale; zero for a static client
 	NextAttempt time.Time // end of the backoff; zero when none runs

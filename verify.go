@@ -3,9 +3,9 @@ package jwks
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -34,6 +34,10 @@ type Verifier struct {
 
 // maxPooledBuffer bounds the buffers that are kept for later tokens.
 const maxPooledBuffer = 64 << 10
+
+// maxRechecks bounds how often a source looks again for one token: a set that
+// landed meanwhile, and one that was fetched for it.
+const maxRechecks = 3
 
 // NewVerifier makes a verifier. The audience must be decided, by
 // [WithAudience], [WithAllAudiences] or [WithoutAudienceCheck], and so must
@@ -93,10 +97,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Token, error) {
 // verify takes the whole path: size, form, header, algorithm, issuer, keys,
 // signature, claims, policy.
 func (v *Verifier) verify(ctx context.Context, token string, buffer *[]byte) (*Token, error) {
-	var began time.Time
-	if v.rechecker != nil {
-		began = time.Now() // not WithNow's clock, which is for claims
-	}
+	began := orderNow()
 	var opened compact.Token
 	if err := opened.Open(token, v.cfg.maxSize, buffer, v.headers); err != nil {
 		return nil, err
@@ -149,8 +150,8 @@ func (v *Verifier) checkAlgorithm(t *compact.Token) error {
 }
 
 // findKey returns the key of the source that verifies the signature. When none
-// does and the source can look again, it gets one chance to.
-func (v *Verifier) findKey(ctx context.Context, t *compact.Token, issuer string, began time.Time) (*Key, error) {
+// does and the source can look again, it gets the chance to.
+func (v *Verifier) findKey(ctx context.Context, t *compact.Token, issuer string, began order) (*Key, error) {
 	h := Header(t.Header)
 	keys, err := v.source.SigningKeys(ctx, h, issuer)
 	var key *Key
@@ -162,8 +163,18 @@ func (v *Verifier) findKey(ctx context.Context, t *compact.Token, issuer string,
 	if err == nil || v.rechecker == nil || !mayBeReplaced(err) {
 		return key, err
 	}
-	if replacement, recheckErr := signer(t, v.rechecker.recheck(ctx, h, issuer, keys, began)); recheckErr == nil {
-		return replacement, nil
+	for range maxRechecks {
+		others, gaveUp := v.rechecker.recheck(ctx, h, issuer, keys, began)
+		if gaveUp != nil {
+			return nil, gaveUp
+		}
+		if len(others) == 0 {
+			break
+		}
+		if replacement, recheckErr := signer(t, others); recheckErr == nil {
+			return replacement, nil
+		}
+		keys = append(slices.Clip(keys), others...)
 	}
 	return nil, err
 }

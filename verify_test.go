@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/seed-22400188/jwks/internal/binding"
+	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/jwk"
 	"github.com/seed-22400188/jwks/internal/jws"
 )
@@ -51,21 +51,25 @@ func unpadded(s string) string { return base64.RawURLEncoding.EncodeToString([]b
 // fakeSource is a source that knows its issuer and looks again.
 type fakeSource struct {
 	keys, others []*Key
+	gaveUp       error
 	rechecks     int
 	tried        []*Key
 	header       Header
 	issuer       string
-	asked, since time.Time
+	asked, since order
 }
 
 func (s *fakeSource) SigningKeys(context.Context, Header, string) ([]*Key, error) {
-	s.asked = time.Now()
+	s.asked = order(refreshes.Add(1))
 	return s.keys, nil
 }
-func (s *fakeSource) recheck(_ context.Context, h Header, issuer string, tried []*Key, since time.Time) []*Key {
+func (s *fakeSource) recheck(_ context.Context, h Header, issuer string, tried []*Key, since order) ([]*Key, error) {
 	s.rechecks++
 	s.header, s.issuer, s.tried, s.since = h, issuer, tried, since
-	return s.others
+	if s.rechecks > 1 {
+		return nil, s.gaveUp
+	}
+	return s.others, s.gaveUp
 }
 
 // verifierOf makes a verifier of issuers, for which the source stands in.
@@ -82,8 +86,8 @@ func verifierOf(t *testing.T, source *fakeSource, opts ...VerifierOption) *Verif
 const boundPayload = `{"iss":"https://issuer.example","sub":"user"}`
 
 // An issuer may replace a key under its kid, so a bad signature is a reason to
-// look again, once.
-func TestVerify_LooksAgainOnce(t *testing.T) {
+// look again, for as long as there are keys that were not tried.
+func TestVerify_LooksAgain(t *testing.T) {
 	b := binding.New("https://issuer.example", nil)
 	old, current, foreign := newEdSigner(t, "k1", b), newEdSigner(t, "k1", b), newEdSigner(t, "k1", binding.New("https://other.example", nil))
 	token := current.token(boundPayload)
@@ -97,11 +101,11 @@ func TestVerify_LooksAgainOnce(t *testing.T) {
 		{"the key is at hand", []*Key{current.key}, []*Key{old.key}, nil, 0},
 		{"the key was replaced", []*Key{old.key}, []*Key{current.key}, nil, 1},
 		{"nothing else is there", []*Key{old.key}, nil, jwt.ErrTokenSignatureInvalid, 1},
-		{"the other key does not verify either", []*Key{old.key}, []*Key{old.key, nil}, jwt.ErrTokenSignatureInvalid, 1},
-		{"only nil is there", []*Key{old.key}, []*Key{nil}, jwt.ErrTokenSignatureInvalid, 1},
+		{"the other key does not verify either", []*Key{old.key}, []*Key{old.key, nil}, jwt.ErrTokenSignatureInvalid, 2},
+		{"only nil is there", []*Key{old.key}, []*Key{nil}, jwt.ErrTokenSignatureInvalid, 2},
 		{"no key", nil, []*Key{current.key}, ErrKeyNotFound, 0}, // the source has said so itself
 		{"a key of another type was replaced", []*Key{other}, []*Key{current.key}, nil, 1},
-		{"the other key has the wrong type too", []*Key{other}, []*Key{other}, ErrAlgorithmNotAllowed, 1},
+		{"the other key has the wrong type too", []*Key{other}, []*Key{other}, ErrAlgorithmNotAllowed, 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			source := &fakeSource{keys: test.keys, others: test.others}
@@ -115,12 +119,20 @@ func TestVerify_LooksAgainOnce(t *testing.T) {
 			if source.rechecks != test.rechecks {
 				t.Errorf("%d rechecks, want %d", source.rechecks, test.rechecks)
 			}
-			if source.rechecks > 0 && (source.issuer != "https://issuer.example" || source.header.KeyID != "k1" || len(source.tried) != len(test.keys) ||
-				source.since.IsZero() || source.since.After(source.asked)) {
+			if source.rechecks > 0 && (source.issuer != "https://issuer.example" || source.header.KeyID != "k1" || source.rechecks == 1 && len(source.tried) != len(test.keys) ||
+				source.since >= source.asked) {
 				t.Errorf("rechecked %+v", source)
 			}
 		})
 	}
+	t.Run("who gives up meanwhile has no verdict", func(t *testing.T) {
+		gaveUp := fault.Unavailable("the caller gave up", context.Canceled)
+		source := &fakeSource{keys: []*Key{old.key}, gaveUp: gaveUp}
+		_, err := verifierOf(t, source).Verify(context.Background(), token)
+		if !errors.Is(err, ErrUnavailable) || !errors.Is(err, context.Canceled) || errors.Is(err, ErrTokenInvalid) || source.rechecks != 1 {
+			t.Errorf("%v after %d rechecks", err, source.rechecks)
+		}
+	})
 	t.Run("not for claims", func(t *testing.T) {
 		source := &fakeSource{keys: []*Key{foreign.key}}
 		_, err := verifierOf(t, source).Verify(context.Background(), foreign.token(boundPayload))

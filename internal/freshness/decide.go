@@ -5,6 +5,8 @@ import "time"
 // facts is what the policy decides from. A refresh begins, its first attempt
 // may fail, and it ends by failing or by renewing the set.
 type facts struct {
+	deadline time.Duration // of one refresh
+
 	loaded bool // there is a set to answer from; never without a cache
 	Schedule
 
@@ -21,21 +23,39 @@ func (f *facts) begin(now Moment) {
 	f.refreshing, f.began, f.firstAttemptFailed = true, now, false
 }
 
-// fail ends a refresh that failed. The backoff runs for pause.
+// attempting says that a refresh is under way within its deadline.
+func (f *facts) attempting(now Moment) bool {
+	return f.refreshing && now < f.began.Add(f.deadline)
+}
+
+// overdue says that a refresh is under way beyond its deadline, by more than a
+// busy machine explains: the process was frozen meanwhile.
+func (f *facts) overdue(now Moment) bool {
+	return f.refreshing && now > f.began.Add(f.deadline).Add(overdueGrace)
+}
+
+// fail ends a refresh that failed. The backoff runs for pause, or to the end of
+// the one before where that is later: a server that named a time is not asked
+// sooner because somebody else was refused in between.
 //
 // For how long after that may a stale set answer at once? Traffic tries again
-// as soon as the backoff ends. When none came for a TTL, nobody knows whether
-// the source still fails, and a key that it removed meanwhile must not be
-// accepted because of an old failure.
-func (f *facts) fail(now Moment, pause, ttl time.Duration) {
+// as soon as the backoff ends. When none came for as long as an attempt may
+// take, nobody knows whether the source still fails, and a key that it removed
+// meanwhile must not be accepted because of an old failure. The failure of a
+// process that was frozen is not the source's at all.
+func (f *facts) fail(now Moment, pause time.Duration) {
+	overdue := f.overdue(now)
 	f.refreshing, f.firstAttemptFailed = false, false
 	f.failures++
-	f.retryAt = now.Add(pause)
-	f.failingUntil = max(now.Add(ttl), f.retryAt.Add(FetchDeadline))
+	if overdue {
+		return
+	}
+	f.retryAt = max(f.retryAt, now.Add(pause))
+	f.failingUntil = f.retryAt.Add(f.deadline)
 }
 
 // renew ends a refresh that brought or confirmed a set.
-func (f *facts) renew(s Schedule) { *f = facts{loaded: true, Schedule: s} }
+func (f *facts) renew(s Schedule) { *f = facts{deadline: f.deadline, loaded: true, Schedule: s} }
 
 // question is a lookup as the decision sees it.
 type question struct {
@@ -103,9 +123,10 @@ func (f *facts) decideFresh(now Moment, q question, noWait bool) Action {
 }
 
 func (f *facts) decideStale(now Moment, q question, noWait bool) Action {
-	inTime := f.refreshing && f.began < f.Expiry // the refresh is merely slow
-	attemptFailed := f.refreshing && f.firstAttemptFailed
-	failing := noWait || attemptFailed || now < f.failingUntil
+	attempting := f.attempting(now)
+	inTime := attempting && f.began < f.Expiry // the refresh is merely slow
+	attemptFailed := attempting && f.firstAttemptFailed
+	failing := noWait || attemptFailed || now < f.failingUntil || attempting && f.began < f.failingUntil
 	if q.found {
 		switch {
 		case inTime:
@@ -155,6 +176,9 @@ func (f *facts) nextChange(now Moment) Moment {
 		if at > now {
 			next = min(next, at)
 		}
+	}
+	if f.attempting(now) {
+		next = min(next, f.began.Add(f.deadline))
 	}
 	return next
 }

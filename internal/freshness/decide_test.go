@@ -13,9 +13,10 @@ const (
 	second = Moment(time.Second)
 
 	young  = 5 * minute
-	ageing = 14 * minute // past refresh-ahead
-	old    = 20 * minute // past the TTL
-	older  = 80 * minute // past the end of stale
+	ageing = 14 * minute          // past refresh-ahead
+	late   = 15*minute - 5*second // a moment before the TTL ends
+	old    = 20 * minute          // past the TTL
+	older  = 80 * minute          // past the end of stale
 )
 
 var (
@@ -30,7 +31,7 @@ var (
 
 // plain is a set as the last refresh left it.
 func plain() facts {
-	return facts{loaded: true, Schedule: Schedule{Refresh: 12 * minute, Expiry: 15 * minute, StaleEnd: 75 * minute}}
+	return facts{deadline: FetchDeadline, loaded: true, Schedule: Schedule{Refresh: 12 * minute, Expiry: 15 * minute, StaleEnd: 75 * minute}}
 }
 
 func refreshing(f facts, began Moment) facts { f.begin(began); return f }
@@ -38,13 +39,13 @@ func refreshing(f facts, began Moment) facts { f.begin(began); return f }
 func attemptFailed(f facts) facts { f.firstAttemptFailed = true; return f }
 
 func failed(f facts, at Moment, pause time.Duration) facts {
-	f.fail(at, pause, 15*time.Minute)
+	f.fail(at, pause)
 	return f
 }
 
 // The rows of the table in the design.
 func TestDecide_Table(t *testing.T) {
-	none := facts{}
+	none := facts{deadline: FetchDeadline}
 	tests := []struct {
 		state       string
 		f           facts
@@ -72,14 +73,23 @@ func TestDecide_Table(t *testing.T) {
 		{"expired", plain(), old, AwaitOrServeStale, Await},
 		{"expired, a refresh that began after expiry", refreshing(plain(), old), old, AwaitOrServeStale, Await},
 		{"expired, its first attempt has failed", attemptFailed(refreshing(plain(), old)), old, ServeStale, GiveUp},
-		{"expired, a refresh that began before expiry", refreshing(plain(), ageing), old, Serve, Await},
-		{"expired, and its first attempt has failed", attemptFailed(refreshing(plain(), ageing)), old, Serve, Await},
+		{"expired, a refresh that began before expiry", refreshing(plain(), late), 15 * minute, Serve, Await},
+		{"expired, and its first attempt has failed", attemptFailed(refreshing(plain(), late)), 15 * minute, Serve, Await},
 		{"expired, a backoff runs", failed(plain(), old, time.Minute), old, ServeStale, GiveUp},
 		{"expired, a backoff runs and the operator refreshes", refreshing(failed(plain(), old, time.Minute), old), old, ServeStale, GiveUp},
 		{"expired, the backoff is over", failed(plain(), old, time.Second), old + second, ServeStaleAndRefresh, Await},
 		{"expired, the next attempt under way", refreshing(failed(plain(), old, time.Second), old+second), old + second, ServeStale, Await},
-		{"expired, an attempt before expiry has failed", failed(plain(), ageing, time.Second), 15 * minute, ServeStaleAndRefresh, Await},
-		{"expired, no attempt for a TTL since one failed", failed(plain(), old, time.Second), old + 15*minute, AwaitOrServeStale, Await},
+		{"expired, an attempt before expiry has failed", failed(plain(), late, time.Second), 15 * minute, ServeStaleAndRefresh, Await},
+		{"expired, nobody tried again within a deadline of the backoff", failed(plain(), old, time.Second), old + 16*second, AwaitOrServeStale, Await},
+		{"expired, an attempt of then under way", refreshing(failed(plain(), old, time.Second), old+16*second), old + 16*second, AwaitOrServeStale, Await},
+		{"expired, an attempt that began in time, later", refreshing(failed(plain(), old, time.Second), old+15*second), old + 29*second, ServeStale, Await},
+		{"expired, a blip before expiry and then silence", failed(plain(), ageing, time.Second), old, AwaitOrServeStale, Await},
+		{"expired, a refresh of before that outlived its deadline", refreshing(plain(), ageing), ageing + 15*second + 60*second, AwaitOrServeStale, Await},
+		{"expired, one that outlived it after its first attempt failed", attemptFailed(refreshing(plain(), old)), old + 15*second, AwaitOrServeStale, Await},
+		{"expired, one that outlived it failed", failed(refreshing(plain(), ageing), old, time.Minute), old, AwaitOrServeStale, Await},
+		{"expired, one that outlived it failed in a backoff", failed(refreshing(failed(plain(), ageing, 10*time.Minute), ageing), old, time.Second), old, ServeStale, GiveUp},
+		{"fresh, one that outlived its deadline failed", failed(refreshing(plain(), young), young+minute, time.Minute), young + minute, Serve, Await},
+		{"empty, one that outlived its deadline failed", failed(refreshing(none, young), old, time.Minute), old, Await, Await},
 
 		{"past the end of stale", plain(), older, Await, Await},
 		{"past the end of stale, a refresh that began before expiry", refreshing(plain(), ageing), older, Await, Await},
@@ -102,7 +112,7 @@ func TestDecide_Table(t *testing.T) {
 
 // What the table leaves to the fine print.
 func TestDecide_FinePrint(t *testing.T) {
-	none := facts{}
+	none := facts{deadline: FetchDeadline}
 	tests := []struct {
 		rule string
 		f    facts
@@ -125,7 +135,7 @@ func TestDecide_FinePrint(t *testing.T) {
 		{"past the end of stale, waited for a refresh that failed", plain(), older, foundFailed, GiveUp},
 		{"fresh, only another key under the name would help", plain(), young, replacement, Await},
 		{"expired, the same", plain(), old, replacement, Await},
-		{"expired while a refresh still runs, the same", refreshing(plain(), ageing), old, replacement, Await},
+		{"expired while a refresh still runs, the same", refreshing(plain(), late), 15 * minute, replacement, Await},
 		{"expired, attempts fail: the key at hand decides", failed(plain(), old, time.Second), old + second, replacement, GiveUp},
 		{"expired, the next attempt under way, the same", refreshing(failed(plain(), old, time.Second), old+second), old + second, replacement, GiveUp},
 	}
@@ -158,26 +168,57 @@ func TestDecide_MomentsBeginStates(t *testing.T) {
 	}
 }
 
-// A removed key must not be accepted for longer than the TTL because of a
-// failure that nobody has looked into since: whatever the times, a stale set
-// answers at once only when an attempt failed less than a TTL ago, or the
-// backoff after it has only just ended.
-func TestDecide_FailureExcusesForTheTTL(t *testing.T) {
-	for _, ttl := range []time.Duration{time.Second, time.Minute, 15 * time.Minute, 24 * time.Hour} {
+// A removed key must not be accepted because of a failure that nobody has looked
+// into since: whatever the times, a stale set answers at once only until one
+// deadline after the backoff.
+func TestDecide_FailureExcusesForADeadline(t *testing.T) {
+	for _, deadline := range []time.Duration{FetchDeadline, time.Minute} {
 		for _, pause := range []time.Duration{minBackoff, maxBackoff, maxRetryAfter} {
-			expiry := Moment(ttl)
-			f := facts{loaded: true, Schedule: Schedule{expiry, expiry, Never}}
-			f.fail(expiry, pause, ttl)
-			last := expiry.Add(max(ttl, pause+FetchDeadline))
+			const expiry = 15 * minute
+			f := facts{deadline: deadline, loaded: true, Schedule: Schedule{expiry, expiry, Never}}
+			f.fail(expiry, pause)
+			last := expiry.Add(pause + deadline)
 			if got := f.decide(expiry.Add(pause), found); got != ServeStaleAndRefresh {
-				t.Errorf("TTL %v, backoff %v, when it ends: %v", ttl, pause, got)
+				t.Errorf("deadline %v, backoff %v, when it ends: %v", deadline, pause, got)
 			}
 			if got := f.decide(last-1, found); got != ServeStaleAndRefresh {
-				t.Errorf("TTL %v, backoff %v, at the last moment: %v", ttl, pause, got)
+				t.Errorf("deadline %v, backoff %v, at the last moment: %v", deadline, pause, got)
 			}
 			if got := f.decide(last, found); got != AwaitOrServeStale {
-				t.Errorf("TTL %v, backoff %v, later: %v", ttl, pause, got)
+				t.Errorf("deadline %v, backoff %v, later: %v", deadline, pause, got)
 			}
+		}
+	}
+}
+
+// A server that named a time is not asked sooner because of a later failure.
+func TestFail_KeepsTheLaterBackoff(t *testing.T) {
+	f := failed(plain(), young, 10*time.Minute)
+	f = failed(refreshing(f, young+minute), young+minute, time.Second)
+	if want := young + 10*minute; f.retryAt != want || f.failingUntil != want.Add(FetchDeadline) || f.failures != 2 {
+		t.Errorf("%+v", f)
+	}
+	f = failed(refreshing(f, young+minute), young+minute, 20*time.Minute)
+	if want := young + 21*minute; f.retryAt != want {
+		t.Errorf("a later one: %+v", f)
+	}
+}
+
+// A busy machine may end a refresh a little late; only a process that stood
+// still ends it much later, and that failure opens no window.
+func TestFail_OverdueOpensNoWindow(t *testing.T) {
+	end := young.Add(FetchDeadline)
+	for _, tt := range []struct {
+		at      Moment
+		overdue bool
+	}{{end, false}, {end + second, false}, {end + second + 1, true}, {older, true}} {
+		f := refreshing(plain(), young)
+		if got := f.overdue(tt.at); got != tt.overdue {
+			t.Errorf("ended at %v: overdue %t", tt.at, got)
+		}
+		f = failed(f, tt.at, time.Minute)
+		if backoff := tt.at < f.retryAt; backoff == tt.overdue || f.failures != 1 || f.refreshing {
+			t.Errorf("ended at %v: %+v", tt.at, f)
 		}
 	}
 }
@@ -199,7 +240,7 @@ func eachFacts(yield func(facts)) {
 	for _, schedule := range schedules {
 		for retryAt := Moment(-1); retryAt <= last; retryAt += 2 { // -1: no backoff ever ran
 			for failingUntil := Moment(-1); failingUntil <= last; failingUntil += 2 {
-				f := facts{loaded: true, Schedule: schedule, retryAt: retryAt, failingUntil: failingUntil}
+				f := facts{deadline: 3, loaded: true, Schedule: schedule, retryAt: retryAt, failingUntil: failingUntil}
 				yield(f)
 				for began := Moment(0); began <= last; began++ {
 					yield(refreshing(f, began))
@@ -253,6 +294,7 @@ func TestQuietUntil_EqualsDecide(t *testing.T) {
 func randomFacts() (f facts, now Moment, staleAnnounced bool) {
 	upTo := func(d time.Duration) time.Duration { return rand.N(d + 1) }
 	ttl := time.Second + upTo(time.Hour)
+	f.deadline = FetchDeadline
 	for range rand.IntN(12) {
 		now = now.Add(upTo(ttl))
 		switch {
@@ -262,9 +304,11 @@ func randomFacts() (f facts, now Moment, staleAnnounced bool) {
 		case rand.IntN(4) == 0:
 			f.firstAttemptFailed = true
 		case rand.IntN(2) == 0:
-			f.fail(now, backoff(f.failures+1, upTo(maxRetryAfter), rand.Float64()), ttl)
+			f.fail(now, backoff(f.failures+1, upTo(maxRetryAfter), rand.Float64()))
 		default:
-			f.renew(plan(now, ttl, 0.01+0.99*rand.Float64(), upTo(time.Hour), rand.Float64()))
+			cfg := Config{TTL: ttl, MinTTL: upTo(ttl), RefreshAhead: 1 - rand.Float64(), MaxStale: upTo(time.Hour)}
+			r := Refreshed{Age: upTo(2 * ttl), ServerTTL: upTo(ttl), HasServerTTL: rand.IntN(2) == 0}
+			f.renew(cfg.plan(now, r, rand.Float64()))
 		}
 	}
 	return f, now.Add(upTo(ttl)), rand.IntN(2) == 0

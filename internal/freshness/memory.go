@@ -8,10 +8,15 @@ import (
 )
 
 const (
-	missingMemory   = time.Minute    // how long a key is remembered as missing
 	vanishedMemory  = 48 * time.Hour // how long a kid that left the set has a budget of its own
 	vanishedEntries = 1000           // how many such kids are remembered: as many as a set may have
 )
+
+// missingMemory is how long a key is remembered as missing after each miss in a
+// row: a key that is published a moment after its first token is found in a
+// second or two, and a client that goes on with a key that is gone costs one
+// refresh a minute.
+var missingMemory = [...]time.Duration{time.Second, 5 * time.Second, 30 * time.Second, time.Minute}
 
 // Kind is the kind of name that a lookup goes by.
 type Kind uint8
@@ -38,12 +43,20 @@ type missingKeys struct {
 	entries *lru.Cache[Name, missed] // made at first use: most clients never need it
 }
 
-// missed is when a set did not have a key, and which set.
+// missed is when a set did not have a key, which set, and how often it had been
+// asked for the key before.
 type missed struct {
 	generation uint64
 	at         Moment
+	earlier    int
 }
 
+// lapsed says that the key may be asked for again.
+func (e missed) lapsed(now Moment) bool {
+	return now.Sub(e.at) >= missingMemory[min(e.earlier, len(missingMemory)-1)]
+}
+
+// remember notes a miss. Those who waited for one refresh note the same miss.
 func (m *missingKeys) remember(n Name, generation uint64, now Moment) {
 	if m.size == 0 {
 		return
@@ -51,8 +64,15 @@ func (m *missingKeys) remember(n Name, generation uint64, now Moment) {
 	if m.entries == nil {
 		m.entries, _ = lru.New[Name, missed](m.size) // fails for sizes below 1 only
 	}
+	next := missed{generation: generation, at: now}
+	if e, ok := m.entries.Get(n); ok && e.generation == generation {
+		if !e.lapsed(now) {
+			return
+		}
+		next.earlier = e.earlier + 1
+	}
 	n.Text = strings.Clone(n.Text) // a token's text is not kept for its kid
-	m.entries.Add(n, missed{generation, now})
+	m.entries.Add(n, next)
 }
 
 // has says whether the set of this generation lacked the key a short while ago.
@@ -61,7 +81,7 @@ func (m *missingKeys) has(n Name, generation uint64, now Moment) bool {
 		return false
 	}
 	e, ok := m.entries.Get(n)
-	return ok && e.generation == generation && now.Sub(e.at) < missingMemory
+	return ok && e.generation == generation && !e.lapsed(now)
 }
 
 // vanishedKeys remembers kids that were in a set and left it.

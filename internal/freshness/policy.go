@@ -11,9 +11,11 @@ import "time"
 
 // Config is what the policy is configured with.
 type Config struct {
-	TTL          time.Duration // how long a set is fresh
+	TTL          time.Duration // how long a set is trusted
+	MinTTL       time.Duration // how early at most a server can ask for a refresh; above the TTL it counts as the TTL
 	RefreshAhead float64       // of the TTL, in (0, 1]: when the background refresh is due; 1 turns it off
 	MaxStale     time.Duration // past the TTL, how long a set serves while the source fails
+	Deadline     time.Duration // of one refresh
 	NoCache      bool          // every lookup refreshes
 	Static       bool          // there is nowhere to fetch from
 
@@ -31,6 +33,8 @@ type Policy struct {
 	facts facts
 
 	generation   uint64 // counts the sets
+	hasFull      bool   // an answer came that was not a 304
+	fullAt       Moment // when the newest of them came
 	missingKeys  missingKeys
 	vanishedKeys vanishedKeys
 
@@ -47,6 +51,7 @@ type Policy struct {
 func New(cfg Config) Policy {
 	return Policy{
 		cfg:            cfg,
+		facts:          facts{deadline: cfg.Deadline},
 		missingKeys:    missingKeys{size: cfg.MissingKeys},
 		unknownBudget:  NewBucket(cfg.LimitEvery, cfg.LimitBurst),
 		vanishedBudget: NewBucket(cfg.LimitEvery, cfg.LimitBurst),
@@ -139,6 +144,15 @@ func (p *Policy) budget(c Cause) *Bucket {
 	return &p.unknownBudget
 }
 
+// Conditional says whether a refresh may ask with the validators of the copy at
+// hand (RFC 9110 section 13.1). Servers lie: static files that all have one date
+// keep their validators through a rotation. So only a copy whose age is all
+// there is against it is asked for like that, not one that lacks what a lookup
+// wants, and in every hour one refresh asks for the whole.
+func (p *Policy) Conditional(c Cause, found bool, now Moment) bool {
+	return c == ForAge && found && !p.cfg.NoCache && p.hasFull && now.Add(p.cfg.TTL) <= p.fullAt.Add(doubtEvery)
+}
+
 // Begin says that a refresh began.
 func (p *Policy) Begin(now Moment) { p.facts.begin(now) }
 
@@ -149,8 +163,13 @@ func (p *Policy) FirstAttemptFailed() { p.facts.firstAttemptFailed = true }
 // Fail says that a refresh failed: the backoff begins. retryAfter is what the
 // server asked for, 0 if nothing; random is uniform in [0, 1).
 func (p *Policy) Fail(now Moment, retryAfter time.Duration, random float64) {
-	p.facts.fail(now, backoff(p.facts.failures+1, retryAfter, random), p.cfg.TTL)
+	p.facts.fail(now, backoff(p.facts.failures+1, retryAfter, random))
 }
+
+// Overdue says that the refresh under way has outlived its deadline: the
+// process stood still, so that whatever comes of it tells nothing about the
+// source as it is now.
+func (p *Policy) Overdue(now Moment) bool { return p.facts.overdue(now) }
 
 // Refreshed is what a successful refresh tells the policy.
 type Refreshed struct {
@@ -158,7 +177,8 @@ type Refreshed struct {
 	Age          time.Duration // how long ago the origin made the answer
 	ServerTTL    time.Duration // the lifetime that its headers ask for
 	HasServerTTL bool          // whether they ask for one
-	Changed      bool          // the set is another one than before
+	NotModified  bool          // the answer was that nothing has changed
+	Changed      bool          // the keys are others than before
 	Removed      []string      // the kids that the one before had and this one lacks
 }
 
@@ -172,8 +192,10 @@ func (p *Policy) Succeed(now Moment, r Refreshed, random float64) uint64 {
 	if r.Cause.ForKey() {
 		p.budget(r.Cause).Charge(now)
 	}
-	life := lifetime(p.cfg.TTL, r.Age, r.ServerTTL, r.HasServerTTL)
-	p.start(plan(now, life, p.cfg.RefreshAhead, p.cfg.MaxStale, random))
+	if !r.NotModified {
+		p.hasFull, p.fullAt = true, now
+	}
+	p.start(p.cfg.plan(now, r, random))
 	return p.generation
 }
 

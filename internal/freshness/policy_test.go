@@ -8,6 +8,8 @@ import (
 func config() Config {
 	return Config{
 		TTL:          15 * time.Minute,
+		MinTTL:       time.Minute,
+		Deadline:     FetchDeadline,
 		RefreshAhead: 0.8,
 		MaxStale:     time.Hour,
 		LimitEvery:   30 * time.Second,
@@ -97,12 +99,12 @@ func TestAsk_MissingKeyIsRefused(t *testing.T) {
 	p := fetched(config(), 0)
 	generation := p.Succeed(0, Refreshed{}, 0.5)
 	p.RememberMissing(Name{KeyID, "k"}, generation, 0)
-	wants(t, "remembered", p, second, kid("k"), Answer{Action: Refuse, Cause: ForUnknownKey})
-	wants(t, "of another kind", p, second, Lookup{Name: Name{X5t, "k"}}, Answer{Action: Await, Cause: ForUnknownKey})
-	if same := p.Succeed(second, Refreshed{}, 0.5); same != generation {
+	wants(t, "remembered", p, second/2, kid("k"), Answer{Action: Refuse, Cause: ForUnknownKey})
+	wants(t, "of another kind", p, second/2, Lookup{Name: Name{X5t, "k"}}, Answer{Action: Await, Cause: ForUnknownKey})
+	if same := p.Succeed(second/2, Refreshed{}, 0.5); same != generation {
 		t.Errorf("confirmed, the set has generation %d, not %d", same, generation)
 	}
-	wants(t, "after a 304", p, second, kid("k"), Answer{Action: Refuse, Cause: ForUnknownKey})
+	wants(t, "after a 304", p, second/2, kid("k"), Answer{Action: Refuse, Cause: ForUnknownKey})
 	if next := p.Succeed(second, Refreshed{Changed: true}, 0.5); next == generation {
 		t.Error("another set has the same generation")
 	}
@@ -126,7 +128,7 @@ func TestAsk_StaleIsAnnouncedOnce(t *testing.T) {
 		}
 		wants(t, "its first attempt failed", p, expired, found, Answer{Action: ServeStale, Announce: StaleServed})
 		wants(t, "again", p, expired, found, Answer{Action: ServeStale})
-		if until, end := p.QuietUntil(expired), p.Schedule().StaleEnd; until != end {
+		if until, end := p.QuietUntil(expired), expired.Add(FetchDeadline); until != end {
 			t.Errorf("then lookups are quiet until %v, want %v", until, end)
 		}
 		p.Fail(expired, 0, 0.5)
@@ -191,7 +193,45 @@ func TestDue_FollowsSetAndBackoff(t *testing.T) {
 	}
 	p.Begin(minute)
 	p.Succeed(minute, Refreshed{Age: time.Minute, ServerTTL: 5 * time.Minute, HasServerTTL: true}, 0.5)
-	if got := p.Due(); got != minute+4*minute || p.Failures() != 0 {
+	if got := p.Due(); got != minute+5*minute || p.Failures() != 0 {
 		t.Errorf("fetched with a server's TTL of 5 min: due %v, %d failures", got, p.Failures())
+	}
+}
+
+// Validators are believed where age is the only reason to ask, and for less than
+// an hour: a server may keep them through a rotation.
+func TestConditional_OnlyForAgeAndAnHour(t *testing.T) {
+	p := New(config())
+	if p.Conditional(ForAge, true, 0) {
+		t.Error("there is nothing to compare with yet")
+	}
+	noCache := config()
+	noCache.NoCache = true
+	full := func(cfg Config) *Policy {
+		p := New(cfg)
+		p.Succeed(minute, Refreshed{Changed: true}, 0.5)
+		p.Succeed(10*minute, Refreshed{NotModified: true}, 0.5)
+		return &p
+	}
+	for _, tt := range []struct {
+		rule  string
+		p     *Policy
+		cause Cause
+		found bool
+		now   Moment
+		want  bool
+	}{
+		{"for age", full(config()), ForAge, true, 12 * minute, true},
+		{"by a lookup that finds nothing", full(config()), ForAge, false, 12 * minute, false},
+		{"for an unknown key", full(config()), ForUnknownKey, false, 12 * minute, false},
+		{"for a key that left", full(config()), ForVanishedKey, false, 12 * minute, false},
+		{"on demand", full(config()), OnDemand, true, 12 * minute, false},
+		{"without a cache", full(noCache), ForAge, true, 12 * minute, false},
+		{"the last one after which the next is within the hour", full(config()), ForAge, true, minute + 45*minute, true},
+		{"the next would be too late", full(config()), ForAge, true, minute + 45*minute + 1, false},
+	} {
+		if got := tt.p.Conditional(tt.cause, tt.found, tt.now); got != tt.want {
+			t.Errorf("%s: %t, want %t", tt.rule, got, tt.want)
+		}
 	}
 }

@@ -25,10 +25,12 @@ func (m Moment) Sub(u Moment) time.Duration { return time.Duration(m - u) }
 
 // Bounds of the policy that no option changes.
 const (
-	// FetchDeadline bounds one refresh with its retries and its discovery.
+	// FetchDeadline bounds one refresh with its retries and its discovery, where
+	// the time-outs of its documents do not add up to more.
 	FetchDeadline = 15 * time.Second
 
-	minServerTTL  = time.Minute      // the shortest TTL that a server may ask for
+	doubtEvery    = time.Hour        // how long at most the validators of a server are believed
+	overdueGrace  = time.Second      // how late a refresh may end because the machine is busy
 	firstBackoff  = time.Second      // after the first failure, doubling
 	maxBackoff    = time.Minute      // where the doubling ends
 	minBackoff    = time.Second / 10 // whatever the jitter says
@@ -69,26 +71,41 @@ func (s Schedule) State(now Moment) State {
 // permanent is the schedule of a set that has nowhere to be fetched from.
 func permanent() Schedule { return Schedule{Never, Never, Never} }
 
-// lifetime is how long an answer stays fresh: the TTL less the answer's Age, or
-// what its headers ask for where that is shorter. Headers cannot ask for less
-// than a minute (RFC 9111 section 4.2).
-func lifetime(ttl, age, serverTTL time.Duration, hasServerTTL bool) time.Duration {
-	d := ttl - age
-	if hasServerTTL {
-		d = min(d, serverTTL)
+// minTTL is how early at most a server can ask for a refresh.
+func (c *Config) minTTL() time.Duration { return min(c.MinTTL, c.TTL) }
+
+// lifetime is how long an answer is trusted from now on: the TTL, counted from
+// when the origin made it. The server has no say in that: its headers only tell
+// when to look again.
+//
+// An answer older than the TTL comes from a cache on the way that obeys nobody,
+// for it was asked for past all caches. There is nothing better to have, so it
+// is trusted until its copy ends, within the bounds of the configuration.
+func (c *Config) lifetime(r Refreshed) time.Duration {
+	if r.Age <= c.TTL {
+		return c.TTL - r.Age
 	}
-	return max(d, min(ttl, minServerTTL))
+	if !r.HasServerTTL {
+		return c.minTTL()
+	}
+	return max(min(r.ServerTTL, c.TTL), c.minTTL())
 }
 
 // plan lays out the moments of a set that was fetched now. random is uniform
 // in [0, 1): refresh-ahead moves by ±10 % so that a fleet does not march in
-// step, and stays short of the expiry.
-func plan(now Moment, life time.Duration, ahead float64, maxStale time.Duration, random float64) Schedule {
+// step, and stays short of the expiry. So does the moment at which the headers
+// of the answer ask for another look (RFC 9111 section 4.2), where it is
+// earlier.
+func (c *Config) plan(now Moment, r Refreshed, random float64) Schedule {
+	life := c.lifetime(r)
 	expiry := now.Add(life)
-	s := Schedule{Refresh: expiry, Expiry: expiry, StaleEnd: expiry.Add(maxStale)}
-	if ahead < 1 {
+	s := Schedule{Refresh: expiry, Expiry: expiry, StaleEnd: expiry.Add(c.MaxStale)}
+	if ahead := c.RefreshAhead; ahead < 1 {
 		low, high := 0.9*ahead, min(1.1*ahead, (1+ahead)/2)
 		s.Refresh = now.Add(time.Duration((low + (high-low)*random) * float64(life)))
+	}
+	if asked := max(r.ServerTTL, c.minTTL()); r.HasServerTTL && asked < c.TTL {
+		s.Refresh = min(s.Refresh, now.Add(time.Duration((0.9+0.2*random)*float64(asked))))
 	}
 	return s
 }

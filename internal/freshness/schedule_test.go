@@ -31,32 +31,35 @@ func TestMoment_AddStopsAtNever(t *testing.T) {
 	}
 }
 
-func TestLifetime_TTLAgeAndHeaders(t *testing.T) {
+func TestLifetime_IsTheOperators(t *testing.T) {
 	const ttl = 15 * time.Minute
 	tests := []struct {
-		rule        string
-		ttl         time.Duration
-		age, server time.Duration
-		hasServer   bool
-		want        time.Duration
+		rule   string
+		ttl    time.Duration
+		minTTL time.Duration
+		r      Refreshed
+		want   time.Duration
 	}{
-		{"without headers the TTL", ttl, 0, 0, false, ttl},
-		{"less the age", ttl, 4 * time.Minute, 0, false, 11 * time.Minute},
-		{"max-age may shorten it", ttl, 0, 5 * time.Minute, true, 5 * time.Minute},
-		{"nothing lengthens it", ttl, 0, 7 * 24 * time.Hour, true, ttl},
-		{"nor a long max-age with an age", ttl, 4 * time.Minute, time.Hour, true, 11 * time.Minute},
-		{"not below a minute", ttl, 0, time.Second, true, time.Minute},
-		{"no-store means a minute", ttl, 0, 0, true, time.Minute},
-		{"an answer older than the TTL", ttl, time.Hour, 0, false, time.Minute},
-		{"of any age", ttl, 1 << 31 * time.Second, 0, true, time.Minute},
-		{"a shorter TTL is the user's own", time.Second, 0, time.Hour, true, time.Second},
-		{"which a server cannot shorten", 30 * time.Second, 0, 0, true, 30 * time.Second},
-		{"nor an age", 30 * time.Second, time.Hour, 0, false, 30 * time.Second},
-		{"the longest TTL", math.MaxInt64, 0, 0, false, math.MaxInt64},
+		{"without headers the TTL", ttl, time.Minute, Refreshed{}, ttl},
+		{"less the age", ttl, time.Minute, Refreshed{Age: 4 * time.Minute}, 11 * time.Minute},
+		{"to nothing", ttl, time.Minute, Refreshed{Age: ttl}, 0},
+		{"max-age does not shorten it", ttl, time.Minute, Refreshed{ServerTTL: 5 * time.Minute, HasServerTTL: true}, ttl},
+		{"nor does no-store", ttl, time.Minute, Refreshed{HasServerTTL: true}, ttl},
+		{"nothing lengthens it", ttl, time.Minute, Refreshed{ServerTTL: 7 * 24 * time.Hour, HasServerTTL: true}, ttl},
+		{"nor a long max-age with an age", ttl, time.Minute, Refreshed{Age: 4 * time.Minute, ServerTTL: time.Hour, HasServerTTL: true}, 11 * time.Minute},
+		{"a copy older than that, until it ends", ttl, time.Minute, Refreshed{Age: time.Hour, ServerTTL: 2 * time.Minute, HasServerTTL: true}, 2 * time.Minute},
+		{"at most for the TTL", ttl, time.Minute, Refreshed{Age: time.Hour, ServerTTL: 23 * time.Hour, HasServerTTL: true}, ttl},
+		{"at least for the minimum", ttl, time.Minute, Refreshed{Age: time.Hour, ServerTTL: time.Second, HasServerTTL: true}, time.Minute},
+		{"which is an option", ttl, 2 * time.Minute, Refreshed{Age: time.Hour, HasServerTTL: true}, 2 * time.Minute},
+		{"and for that where no end is named", ttl, time.Minute, Refreshed{Age: time.Hour}, time.Minute},
+		{"of any age", ttl, time.Minute, Refreshed{Age: 1 << 31 * time.Second}, time.Minute},
+		{"a minimum above the TTL counts as the TTL", 30 * time.Second, time.Minute, Refreshed{Age: time.Hour}, 30 * time.Second},
+		{"the longest TTL", math.MaxInt64, time.Minute, Refreshed{}, math.MaxInt64},
 	}
 	for _, tt := range tests {
 		t.Run(tt.rule, func(t *testing.T) {
-			if got := lifetime(tt.ttl, tt.age, tt.server, tt.hasServer); got != tt.want {
+			cfg := Config{TTL: tt.ttl, MinTTL: tt.minTTL}
+			if got := cfg.lifetime(tt.r); got != tt.want {
 				t.Errorf("%v, want %v", got, tt.want)
 			}
 		})
@@ -64,43 +67,62 @@ func TestLifetime_TTLAgeAndHeaders(t *testing.T) {
 }
 
 func TestPlan_OrderAndJitter(t *testing.T) {
-	const now, life, maxStale = 60 * minute, 100 * time.Minute, 30 * time.Minute
+	const now, ttl, maxStale = 60 * minute, 100 * time.Minute, 30 * time.Minute
+	asked := func(d time.Duration) Refreshed { return Refreshed{ServerTTL: d, HasServerTTL: true} }
 	tests := []struct {
 		rule   string
 		ahead  float64
 		random float64
-		want   Schedule
+		r      Refreshed
+		want   time.Duration // until the refresh
 	}{
-		{"10 % early", 0.8, 0, Schedule{now.Add(72 * time.Minute), now.Add(life), now.Add(life + maxStale)}},
-		{"in the middle", 0.8, 0.5, Schedule{now.Add(80 * time.Minute), now.Add(life), now.Add(life + maxStale)}},
-		{"1 turns refresh-ahead off", 1, 0.5, Schedule{now.Add(life), now.Add(life), now.Add(life + maxStale)}},
+		{"10 % early", 0.8, 0, Refreshed{}, 72 * time.Minute},
+		{"in the middle", 0.8, 0.5, Refreshed{}, 80 * time.Minute},
+		{"1 turns refresh-ahead off", 1, 0.5, Refreshed{}, ttl},
+		{"headers bring it forward", 0.8, 0.5, asked(10 * time.Minute), 10 * time.Minute},
+		{"10 % early as well", 0.8, 0, asked(10 * time.Minute), 9 * time.Minute},
+		{"and up to 10 % late", 1, 1, asked(10 * time.Minute), 11 * time.Minute},
+		{"also where refresh-ahead is off", 1, 0.5, asked(10 * time.Minute), 10 * time.Minute},
+		{"to no earlier than the minimum", 0.8, 0.5, asked(0), 3 * time.Minute},
+		{"not back", 0.8, 0.5, asked(95 * time.Minute), 80 * time.Minute},
+		{"nor by a lifetime beyond the TTL", 1, 0, asked(ttl), ttl},
 	}
 	for _, tt := range tests {
 		t.Run(tt.rule, func(t *testing.T) {
-			got := plan(now, life, tt.ahead, maxStale, tt.random)
-			if d := got.Refresh.Sub(tt.want.Refresh); d < -time.Microsecond || d > time.Microsecond || got.Expiry != tt.want.Expiry || got.StaleEnd != tt.want.StaleEnd {
-				t.Errorf("%v, want %v", got, tt.want)
+			cfg := Config{TTL: ttl, MinTTL: 3 * time.Minute, RefreshAhead: tt.ahead, MaxStale: maxStale}
+			got := cfg.plan(now, tt.r, tt.random)
+			if d := got.Refresh.Sub(now.Add(tt.want)); d < -time.Microsecond || d > time.Microsecond || got.Expiry != now.Add(ttl) || got.StaleEnd != now.Add(ttl+maxStale) {
+				t.Errorf("%v, want a refresh at %v", got, now.Add(tt.want))
 			}
 		})
 	}
 	t.Run("the moments are in order and the jitter is at most 10 %", func(t *testing.T) {
 		for range 100_000 {
-			ahead := 1 - rand.Float64()
-			life := 1 + rand.N(100*time.Hour)
-			s := plan(now, life, ahead, rand.N(time.Hour), rand.Float64())
-			if now > s.Refresh || s.Refresh > s.Expiry || s.Expiry > s.StaleEnd {
-				t.Fatalf("%v of %v: %v", ahead, life, s)
+			cfg := Config{TTL: 1 + rand.N(100*time.Hour), MinTTL: 1 + rand.N(time.Hour), RefreshAhead: 1 - rand.Float64(), MaxStale: rand.N(time.Hour)}
+			r := Refreshed{ServerTTL: rand.N(100 * time.Hour), HasServerTTL: rand.IntN(2) == 0}
+			if rand.IntN(2) == 0 {
+				r.Age = rand.N(100 * time.Hour)
 			}
-			if share := float64(s.Refresh-now) / float64(life); ahead < 1 && (share < 0.9*ahead-1e-6 || share > 1.1*ahead+1e-6) {
-				t.Fatalf("%v of %v: refresh at %v of it", ahead, life, share)
+			s := cfg.plan(now, r, rand.Float64())
+			if now > s.Refresh || s.Refresh > s.Expiry || s.Expiry > s.StaleEnd || s.Expiry > now.Add(cfg.TTL) {
+				t.Fatalf("%+v, %+v: %v", cfg, r, s)
+			}
+			earliest := 0.9 * cfg.RefreshAhead * float64(cfg.lifetime(r))
+			if r.HasServerTTL {
+				earliest = min(earliest, 0.9*float64(max(r.ServerTTL, cfg.minTTL())))
+			}
+			if float64(s.Refresh-now) < earliest*(1-1e-6) {
+				t.Fatalf("%+v, %+v: refresh after %v", cfg, r, s.Refresh.Sub(now))
 			}
 		}
 	})
 	t.Run("the longest times do not overflow", func(t *testing.T) {
-		if s := plan(now, math.MaxInt64, 1, math.MaxInt64, 0.5); s != permanent() {
+		cfg := Config{TTL: math.MaxInt64, RefreshAhead: 1, MaxStale: math.MaxInt64}
+		if s := cfg.plan(now, Refreshed{}, 0.5); s != permanent() {
 			t.Errorf("%v", s)
 		}
-		if s := plan(now, life, 0.8, math.MaxInt64, 0.5); s.StaleEnd != Never {
+		cfg = Config{TTL: ttl, RefreshAhead: 0.8, MaxStale: math.MaxInt64}
+		if s := cfg.plan(now, Refreshed{}, 0.5); s.StaleEnd != Never {
 			t.Errorf("%v", s)
 		}
 	})

@@ -30,7 +30,8 @@ func TestClient_Events(t *testing.T) {
 		env.Issuer.RemoveKey("k1")
 		env.Issuer.RemoveKey("k2")
 		testkit.MustRefresh(t, c)
-		testkit.MustRefresh(t, c)
+		time.Sleep(testkit.DefaultTTL)
+		testkit.WantKeyWithin(t, c, "k3", 2*time.Second) // for age, so that it asks with a condition
 		env.Issuer.SetFault(jwkstest.Status(404))
 		_, failed := c.Refresh(t.Context())
 		type short struct {

@@ -2,6 +2,7 @@ package freshness
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,22 +14,37 @@ import (
 )
 
 func TestClient_RemembersMissingKeys(t *testing.T) {
-	testkit.Bubble(t, "for a minute", func(t *testing.T) {
+	testkit.Bubble(t, "for a second, then longer, up to a minute", func(t *testing.T) {
+		env := testkit.NewEnv(t)
+		c := env.NewClient(jwks.WithRefreshLimit(time.Second, 100))
+		testkit.WantKey(t, c, "k1")
+		start := env.Elapsed()
+		env.TakeRequests("")
+		for range 10 * 4 * 60 {
+			testkit.WantNoKey(t, c, "gone", jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
+			time.Sleep(time.Second / 10)
+		}
+		var at []time.Duration
+		for _, r := range env.TakeRequests(testkit.KeySetPath) {
+			at = append(at, (r.At - start).Round(time.Second))
+		}
+		if want := []time.Duration{0, 1 * time.Second, 6 * time.Second, 36 * time.Second, 96 * time.Second, 156 * time.Second, 216 * time.Second}; !slices.Equal(at, want) {
+			t.Errorf("asked for at %v, want %v", at, want)
+		}
+	})
+	testkit.Bubble(t, "one stale client does not drain the budget", func(t *testing.T) {
 		env := testkit.NewEnv(t)
 		c := env.NewClient()
 		testkit.WantKey(t, c, "k1")
-		env.TakeRequests("")
-		for range 60 { // one stale client does not drain the budget
+		for range 30 * 60 {
 			testkit.WantNoKey(t, c, "gone", jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
 			time.Sleep(time.Second)
 		}
-		if n := len(env.TakeRequests("")); n != 1 {
-			t.Errorf("%d requests in a minute", n)
+		if n := c.Status().Throttled; n != 0 {
+			t.Errorf("%d lookups were throttled", n)
 		}
-		testkit.WantNoKey(t, c, "gone", jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
-		if n := len(env.TakeRequests("")); n != 1 {
-			t.Errorf("%d requests after it", n)
-		}
+		env.Issuer.Rotate()
+		testkit.WantKey(t, c, "k2")
 	})
 	testkit.Bubble(t, "until the set changes", func(t *testing.T) {
 		env := testkit.NewEnv(t)

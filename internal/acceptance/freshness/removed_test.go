@@ -138,7 +138,7 @@ func TestClient_RemovedKey(t *testing.T) {
 			_, err = v.Verify(t.Context(), token)
 			testkit.WantError(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
 			testkit.WantNoKey(t, c, "k1", jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
-			if e := env.TakeEvents(jwks.EventRefreshed); len(e) != 2 || len(e[1].Removed) != 1 || e[1].Removed[0] != "k1" {
+			if e := env.TakeEvents(jwks.EventRefreshed); len(e) < 2 || len(e[1].Removed) != 1 || e[1].Removed[0] != "k1" {
 				t.Errorf("events %v", e)
 			}
 		})
@@ -207,11 +207,11 @@ func TestClient_ReplacedKey(t *testing.T) {
 				t.Errorf("%d requests", n)
 			}
 			time.Sleep(time.Second)
-			for range 50 { // who goes on with the other alg does not drain the budget
+			for range 10 * 60 { // who goes on with the other alg does not drain the budget
 				testkit.RefuseOnce(t, v, old.Token(payload), jwks.ErrAlgorithmNotAllowed)
 				time.Sleep(time.Second)
 			}
-			if n := len(env.TakeRequests("")); n > 1 {
+			if n := len(env.TakeRequests("")); n > 4+10 {
 				t.Errorf("%d requests for tokens under another alg", n)
 			}
 		})
@@ -298,22 +298,20 @@ func TestClient_ReplacedKey(t *testing.T) {
 			t.Errorf("%d requests", n)
 		}
 	})
-	testkit.Bubble(t, "a caller whose deadline ends gets the verdict of the cached key", func(t *testing.T) {
+	testkit.Bubble(t, "a caller whose deadline ends meanwhile has no verdict", func(t *testing.T) {
 		env := testkit.NewEnv(t)
 		c := env.NewClient()
-		v, err := jwks.NewVerifier(c, jwks.WithoutAudienceCheck())
-		if err != nil {
-			t.Fatal(err)
-		}
+		v := testkit.NewSourceVerifier(t, c)
 		testkit.WantKey(t, c, "k1")
 		env.Issuer.SetFault(jwkstest.Hang())
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
+		var err error
 		took := testkit.Measure(func() {
 			_, err = v.Verify(ctx, testkit.NewSigner(t, "ES256", "k1").Token(`{"iss":"`+env.Issuer.URL()+`","exp":9999999999}`))
 		})
-		testkit.WantError(t, err, jwks.ErrTokenInvalid, jwt.ErrTokenSignatureInvalid)
-		if took != 100*time.Millisecond || errors.Is(err, context.DeadlineExceeded) {
+		testkit.WantError(t, err, jwks.ErrUnavailable, context.DeadlineExceeded)
+		if took != 100*time.Millisecond || errors.Is(err, jwt.ErrTokenSignatureInvalid) {
 			t.Errorf("after %v: %v", took, err)
 		}
 	})
