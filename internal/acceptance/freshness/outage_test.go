@@ -79,7 +79,7 @@ func TestClient_Outage(t *testing.T) {
 		if st.State != jwks.StateFresh || st.ConsecutiveFailures != 0 || !st.NextAttempt.IsZero() || st.LastError == nil || st.LastErrorAt.IsZero() {
 			t.Errorf("when the issuer is back: %+v", st)
 		}
-		if e := env.TakeEvents(); len(e) != 1 || e[0].Kind != jwks.EventRefreshed {
+		if e := env.TakeEvents(); len(e) != 2 || e[0].Kind != jwks.EventRefreshed || e[1].Kind != jwks.EventRecovered {
 			t.Errorf("when the issuer is back: %v", e)
 		}
 	})
