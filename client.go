@@ -90,8 +90,10 @@ func (c *Client) Ready(ctx context.Context) error {
 }
 
 // Refresh fetches now, whatever the age of the set, the budget and the
-// backoff, and past caches on the way; it joins a fetch in flight. It is the
-// operator's call, for after an incident. Errors as for [Client.KeySet]; a
+// backoff, past caches on the way and whatever the validators of the set at
+// hand say. It joins a fetch in flight, but for one that may be answered by
+// those: then it waits for that to end. It is the operator's call, for after an
+// incident. Errors as for [Client.KeySet]; a
 // set that serves goes on serving. A static client returns its set.
 func (c *Client) Refresh(ctx context.Context) (*KeySet, error) {
 	if c.cfg.static() {

@@ -79,5 +79,6 @@
 // lookups share one fetch, which runs on a context of its own; each waits under
 // its caller's. A key that the issuer removed is refused at most one TTL and one
 // fetch (15 s) later while the issuer answers, and [WithMaxStale] later while it
-// does not.
+// does not. That holds behind caches on the way, which are asked for an answer
+// within the TTL; the server's own headers only bring the next refresh forward.
 package jwks
