@@ -303,7 +303,8 @@ func (c *cache) demand() (f *flight, doubts bool) {
 		return nil, false
 	}
 	f = c.startLocked(freshness.OnDemand, false, c.clock.now())
-	return f, f.cause != freshness.ForAge || c.current.Load() == nil || c.cfg.policy.NoCache
+	s := c.current.Load()
+	return f, f.cause != freshness.ForAge || s == nil || s.seeded() || c.cfg.policy.NoCache
 }
 
 // keepWarm refreshes when a lookup would, until ctx ends or the cache is
