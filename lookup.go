@@ -284,8 +284,10 @@ func (c *cache) lookAgain(w *wanted, tried []*Key, since order, gone bool) outco
 	if untried := without(keys, tried); untried != nil {
 		return outcome{keys: untried}
 	}
+	// Keys without a kid stood in for one that the set lacks, and may have had.
+	w.replacement = w.header.KeyID == "" || s == nil || len(s.set.withID(w.header.KeyID)) > 0
 	if s == nil || s.order > since {
-		if s != nil && v == wrongAlg { // the same token again and again shall cost one refresh
+		if s != nil && (v == wrongAlg || !w.replacement) { // the same token again and again shall cost one refresh
 			c.policy.RememberMissing(w.name(), s.generation, now)
 		}
 		return outcome{}
