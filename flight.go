@@ -302,9 +302,16 @@ func (c *cache) demand() (f *flight, doubts bool) {
 	if c.closed {
 		return nil, false
 	}
-	f = c.startLocked(freshness.OnDemand, false, c.clock.now())
-	s := c.current.Load()
-	return f, f.cause != freshness.ForAge || s == nil || s.seeded() || c.cfg.policy.NoCache
+	now := c.clock.now()
+	f = c.startLocked(freshness.OnDemand, false, now)
+	if f.cause != freshness.ForAge {
+		return f, true
+	}
+	switch c.policy.State(now) { // where no set serves there is none to doubt
+	case freshness.Empty, freshness.Expired:
+		return f, true
+	}
+	return f, c.current.Load().seeded()
 }
 
 // keepWarm refreshes when a lookup would, until ctx ends or the cache is

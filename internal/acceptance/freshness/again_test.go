@@ -175,6 +175,24 @@ func TestRefresh_IsNotToldByValidators(t *testing.T) {
 			t.Errorf("it asked for the discovery document %d times", n)
 		}
 	})
+	testkit.Bubble(t, "but it joins one while there is no set to doubt", func(t *testing.T) {
+		for name, age := range map[string]time.Duration{"before the first": 0, "past the end of stale": 48 * time.Hour} {
+			env := testkit.NewEnv(t)
+			c := env.NewClient()
+			if age > 0 {
+				testkit.WantKey(t, c, "k1")
+				time.Sleep(age)
+			}
+			env.Issuer.SetJWKSFault(jwkstest.Delay(time.Second))
+			env.TakeRequests("")
+			go func() { _, _ = c.Key(t.Context(), "k1") }()
+			synctest.Wait()
+			testkit.MustRefresh(t, c)
+			if n := len(env.TakeRequests(testkit.KeySetPath)); n != 1 {
+				t.Errorf("%s: %d requests", name, n)
+			}
+		}
+	})
 	testkit.Bubble(t, "but it joins one that doubts as well", func(t *testing.T) {
 		env := testkit.NewEnv(t)
 		c := env.NewClient()
