@@ -15,13 +15,7 @@ import (
 // section 3, RFC 9728 section 5.1); "" is none. They depend on the
 // configuration alone: what a refused token says never reaches the caller.
 func challenges(realm, resourceMetadata string, scopes []string) [refusals]string {
-	var bare []string
-	if realm != "" {
-		bare = append(bare, `realm=`+quoted(realm))
-	}
-	if resourceMetadata != "" {
-		bare = append(bare, `resource_metadata=`+quoted(resourceMetadata))
-	}
+	bare := bareParams(realm, resourceMetadata)
 	challenge := func(params ...string) string {
 		params = slices.Concat(bare, params)
 		if len(params) == 0 {
@@ -43,6 +37,17 @@ func challenges(realm, resourceMetadata string, scopes []string) [refusals]strin
 	c[refusedScope] = challenge(append([]string{`error="insufficient_scope"`,
 		`error_description="The token lacks a required scope"`}, wanted...)...)
 	return c
+}
+
+// bareParams are the parameters of every challenge.
+func bareParams(realm, resourceMetadata string) (params []string) {
+	if realm != "" {
+		params = append(params, `realm=`+quoted(realm))
+	}
+	if resourceMetadata != "" {
+		params = append(params, `resource_metadata=`+quoted(resourceMetadata))
+	}
+	return params
 }
 
 // quoted makes a quoted-string (RFC 9110 section 5.6.4). The options refuse

@@ -48,6 +48,7 @@ func Middleware(v TokenVerifier, opts ...Option) func(http.Handler) http.Handler
 		verifier:   v,
 		open:       openpath.New(c.skip),
 		challenges: challenges(c.realm, c.resourceMetadata, c.scopes),
+		bearer:     areBearerToken(c.extractors),
 	}
 	return func(next http.Handler) http.Handler {
 		if next == nil {
@@ -63,6 +64,7 @@ type guard struct {
 	verifier   TokenVerifier
 	open       *openpath.Set
 	challenges [refusals]string
+	bearer     []bool // which extractors are BearerToken
 }
 
 func (g *guard) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -70,7 +72,8 @@ func (g *guard) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 		next.ServeHTTP(w, r)
 		return
 	}
-	raw, err := g.find(r)
+	shown := g.presentedBy(r)
+	raw, err := g.find(r, shown)
 	if err == nil && raw == "" {
 		if g.anonymous && len(g.scopes) == 0 {
 			next.ServeHTTP(w, withoutToken(r))
@@ -78,15 +81,19 @@ func (g *guard) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 		}
 		err = ErrNoToken
 	}
+	if err == nil {
+		err = shown.refusal()
+	}
 	if err != nil {
-		g.refuse(w, r, err)
+		g.refuse(w, r, err, shown)
 		return
 	}
-	t, err := g.verify(r.Context(), raw)
+	t, err := g.verify(r.Context(), raw, shown)
 	if err != nil {
-		g.refuse(w, r, err)
+		g.refuse(w, r, err, shown)
 		return
 	}
+	shown.setHeaders(w, nil)
 	ctx := ContextWithToken(r.Context(), t)
 	if g.endAtExpiry {
 		var cancel context.CancelFunc
@@ -110,9 +117,9 @@ func isNil(v any) bool {
 }
 
 // find returns the token of the first place that holds one, or "".
-func (g *guard) find(r *http.Request) (string, error) {
-	for _, extract := range g.extractors {
-		raw, err := extract(r)
+func (g *guard) find(r *http.Request, shown *presented) (string, error) {
+	for i, e := range g.extractors {
+		raw, err := shown.extractor(e, g.bearer[i])(r)
 		switch {
 		case errors.Is(err, jwks.ErrUnavailable), errors.Is(err, jwks.ErrTokenInvalid), errors.Is(err, ErrMalformed):
 			return "", err
@@ -126,13 +133,17 @@ func (g *guard) find(r *http.Request) (string, error) {
 	return "", nil
 }
 
-func (g *guard) verify(ctx context.Context, raw string) (*jwks.Token, error) {
-	t, err := g.verifier.Verify(ctx, raw)
+func (g *guard) verify(ctx context.Context, raw string, shown *presented) (*jwks.Token, error) {
+	t, err := g.verifier.Verify(shown.context(ctx), raw)
 	switch {
 	case err != nil:
 		return nil, err
 	case t == nil:
 		return nil, errNoVerdict // not a pass, whatever was meant
+	}
+	switch err := shown.checkScheme(t); {
+	case err != nil:
+		return nil, err
 	case !t.HasScopes(g.scopes...):
 		return nil, fmt.Errorf("%w: want %s", ErrInsufficientScope, strings.Join(g.scopes, " "))
 	}
@@ -149,11 +160,12 @@ func withoutToken(r *http.Request) *http.Request {
 }
 
 // refuse sets the headers of a refusal and has it written.
-func (g *guard) refuse(w http.ResponseWriter, r *http.Request, err error) {
+func (g *guard) refuse(w http.ResponseWriter, r *http.Request, err error, shown *presented) {
 	refused := refusalFor(err)
-	if c := g.challenges[refused]; c != "" {
-		w.Header().Set("WWW-Authenticate", c)
+	if c := g.challengesFor(refused, err, shown); c != nil {
+		w.Header()["Www-Authenticate"] = c
 	}
+	shown.setHeaders(w, err)
 	if refused == refusedUnavailable {
 		if after := retryAfter(err); after != "" {
 			w.Header().Set("Retry-After", after)

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+
+	"github.com/seed-22400188/jwks"
 )
 
 // Option configures [Middleware]. An option that cannot mean anything panics
@@ -20,6 +22,7 @@ type config struct {
 	skip             []string
 	realm            string
 	resourceMetadata string
+	proofs           []func(*http.Request) (jwks.Proof, error)
 	errorHandler     func(http.ResponseWriter, *http.Request, error)
 	logger           *slog.Logger
 	onRefusal        []func(*http.Request, error)

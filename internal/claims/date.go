@@ -11,6 +11,10 @@ import (
 // in RFC 3339, and far from where arithmetic with it overflows.
 const maxNumericDate = 253402300799
 
+// NumericDate reads a NumericDate as those of a token are read: it reports false
+// for anything but a number from 0 to the end of the year 9999.
+func NumericDate(v strictjson.Value) (time.Time, bool) { return numericDate(v) }
+
 // numericDate reads RFC 7519 section 2: seconds since 1970, fractions allowed.
 // They are read as decimals and cut at the nanosecond; a float64 would keep
 // less than a microsecond. Anything but a number from 0 to maxNumericDate is
