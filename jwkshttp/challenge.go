@@ -91,7 +91,7 @@ func expose(h http.Header, r *http.Request) {
 		return
 	}
 	var names []string
-	for _, name := range []string{"WWW-Authenticate", "Retry-After"} {
+	for _, name := range []string{"WWW-Authenticate", "Retry-After", "DPoP-Nonce"} {
 		if h.Get(name) != "" {
 			names = append(names, name)
 		}

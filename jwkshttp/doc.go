@@ -104,12 +104,31 @@
 // is known.
 //
 // A page of another origin, whose request has an Origin header, may read
-// WWW-Authenticate and Retry-After: Access-Control-Expose-Headers says so. All
-// else of CORS is for a middleware in front.
+// WWW-Authenticate, Retry-After and DPoP-Nonce: Access-Control-Expose-Headers
+// says so. All else of CORS is for a middleware in front.
 //
 // [WithLogger] writes a line for each refusal, [OnRefusal] tells the program, and
 // [EndAtExpiry] ends streams with their token.
 //
-// Refusals carry no Cache-Control: no cache keeps an answer with these statuses
-// unless told to (RFC 9111 section 4.2.2, RFC 9110 section 15.1).
+// Refusals carry no Cache-Control, except with a nonce: no cache keeps an answer
+// with these statuses unless told to (RFC 9111 section 4.2.2, RFC 9110 section
+// 15.1).
+//
+// # Tokens bound to a key
+//
+// With [WithProof], a token that is bound to a key (RFC 7800) passes for the
+// sender who has the key. Package dpop checks DPoP proofs, which come with the
+// scheme DPoP beside Bearer; [ClientCertificate] is for mutual TLS and leaves
+// Bearer alone. The answers with proofs of package dpop:
+//
+//	request                                               status  WWW-Authenticate
+//	--------------------------------------------------------------------------
+//	no credentials                                        401     DPoP algs="…", and Bearer
+//	an invalid token with the scheme Bearer               401     Bearer error="invalid_token", and DPoP algs="…"
+//	an invalid token with the scheme DPoP                 401     DPoP error="invalid_token", algs="…"
+//	a bound token as Bearer, an unbound one as DPoP       401     DPoP error="invalid_token", algs="…"
+//	a proof that is missing, wrong or used before         401     DPoP error="invalid_dpop_proof", algs="…"
+//	a proof without a valid nonce, where there are nonces 401     DPoP error="use_dpop_nonce", algs="…" and DPoP-Nonce
+//	the scope is missing, with the scheme DPoP            403     DPoP error="insufficient_scope", scope="…", algs="…"
+//	the replay store is full or fails                     503     -
 package jwkshttp

@@ -93,7 +93,10 @@ func (g *guard) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 		g.refuse(w, r, err, shown)
 		return
 	}
-	shown.setHeaders(w, nil)
+	if shown != nil {
+		shown.setHeaders(w, nil)
+		expose(w.Header(), r)
+	}
 	ctx := ContextWithToken(r.Context(), t)
 	if g.endAtExpiry {
 		var cancel context.CancelFunc

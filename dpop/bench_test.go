@@ -1,0 +1,124 @@
+package dpop_test
+
+import (
+	"context"
+	"crypto"
+	"net/http"
+	"testing"
+
+	"github.com/seed-22400188/jwks"
+	"github.com/seed-22400188/jwks/dpop"
+	"github.com/seed-22400188/jwks/internal/compact"
+	"github.com/seed-22400188/jwks/internal/jws"
+	"github.com/seed-22400188/jwks/internal/testkit"
+)
+
+// proofBench has what a service sees: requests of one sender, each with its own
+// proof, for one token.
+type proofBench struct {
+	*world
+	requests []*http.Request
+	public   [2]crypto.PublicKey // of the token and of the proofs
+	opened   [2]compact.Token
+}
+
+func newProofBench(t testing.TB) *proofBench {
+	b := &proofBench{world: newWorld(t)}
+	for range 1000 {
+		b.requests = append(b.requests, request("DPoP "+b.token, b.proof()))
+	}
+	token, err := b.verifier.Verify(jwks.ContextWithProof(context.Background(), b.present(0)), b.token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proofKeys, err := jwks.ParseKeySet([]byte(`{"keys":[` + string(b.key.JWK()) + `]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key := range proofKeys.All() {
+		b.public = [2]crypto.PublicKey{token.Key().Public(), key.Public()}
+	}
+	for i, text := range []string{b.token, b.requests[0].Header.Get("DPoP")} {
+		if b.opened[i], err = compact.Open(text, 16<<10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b
+}
+
+func (b *proofBench) present(i int) jwks.Proof {
+	p, err := b.checker.Proof(b.requests[i])
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+// verify verifies the token with the proof of a request.
+func (b *proofBench) verify(i int) error {
+	i %= len(b.requests)
+	if i == 0 {
+		dpop.Forget(b.checker)
+	}
+	_, err := b.verifier.Verify(jwks.ContextWithProof(context.Background(), b.present(i)), b.token)
+	return err
+}
+
+// signatures checks the two signatures and does nothing else.
+func (b *proofBench) signatures() bool {
+	for i, o := range b.opened {
+		if !jws.Verify(o.Algorithm, b.public[i], o.Signed, o.Signature) {
+			return false
+		}
+	}
+	return true
+}
+
+// BenchmarkProof compares a verification with a proof with the two signature
+// checks in it, both ES256.
+func BenchmarkProof(b *testing.B) {
+	bench := newProofBench(b)
+	b.Run("signatures", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if !bench.signatures() {
+				b.Fatal("a signature does not verify")
+			}
+		}
+	})
+	b.Run("verification", func(b *testing.B) {
+		b.ReportAllocs()
+		i := 0
+		for b.Loop() {
+			if err := bench.verify(i); err != nil {
+				b.Fatal(err)
+			}
+			i++
+		}
+	})
+}
+
+// A verification with a proof allocates at most 10 times more than the two
+// signature checks in it.
+func TestProof_Allocations(t *testing.T) {
+	if testkit.RaceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	b := newProofBench(t)
+	i := 0
+	verification := testing.AllocsPerRun(500, func() {
+		if err := b.verify(i + 1); err != nil {
+			t.Fatal(err)
+		}
+		i++
+	})
+	signatures := testing.AllocsPerRun(500, func() {
+		if !b.signatures() {
+			t.Fatal("a signature does not verify")
+		}
+	})
+	t.Logf("%v allocations, %v of them by the signatures", verification, signatures)
+	if verification-signatures > 10 {
+		t.Errorf("%v allocations, and %v for the signatures alone: want at most 10 more", verification, signatures)
+	}
+}
