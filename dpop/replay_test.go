@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-22400188/jwks"
 	"github.com/seed-22400188/jwks/dpop"
+	"github.com/seed-22400188/jwks/internal/testkit"
 	"github.com/seed-22400188/jwks/jwkstest"
 )
 
@@ -152,6 +153,9 @@ func TestReplay_StoreSeesGoodProofsOnly(t *testing.T) {
 // A million proofs cost about what WithReplayCapacity says, and nothing once
 // they are too old.
 func TestReplay_MemoryIsBounded(t *testing.T) {
+	if testkit.RaceEnabled {
+		t.Skip("the race detector takes memory of its own")
+	}
 	const n = 1_000_000
 	before := heap()
 	m := dpop.NewMemory(n)
