@@ -178,11 +178,11 @@ func TestProof_CountsOnce(t *testing.T) {
 	})
 }
 
-// Every algorithm of jwkstest can sign proofs, also those of keys seen before.
-func TestProof_EveryAlgorithm(t *testing.T) {
+// Keys of every type can sign proofs, also those seen before.
+func TestProof_EveryKeyType(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		for _, alg := range []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"} {
+		for _, alg := range []string{"RS256", "PS512", "ES384", "ES512", "Ed25519"} {
 			w.key = jwkstest.NewProofKey(alg)
 			w.token = w.bound(w.key)
 			for range 2 {
