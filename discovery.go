@@ -16,6 +16,7 @@ import (
 	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/fetch"
 	"github.com/seed-22400188/jwks/internal/httpcache"
+	"github.com/seed-22400188/jwks/internal/publicnet"
 	"github.com/seed-22400188/jwks/internal/show"
 	"github.com/seed-22400188/jwks/internal/strictjson"
 )
@@ -35,8 +36,8 @@ type Metadata struct {
 // exact names; a document in which one that matters appears twice is refused.
 func parseMetadata(document []byte) (*Metadata, error) {
 	document = strictjson.TrimBOM(document)
-	refuse := func(text string) (*Metadata, error) {
-		return nil, fault.Unavailable(text, ErrInvalidMetadata)
+	refuse := func(text string, reasons ...error) (*Metadata, error) {
+		return nil, fault.Unavailable(text, append([]error{ErrInvalidMetadata}, reasons...)...)
 	}
 	var issuer, jwksURI, jwksURL, algorithms []strictjson.Value
 	members := strictjson.Object(string(document))
@@ -58,12 +59,12 @@ func parseMetadata(document []byte) (*Metadata, error) {
 		}
 	}
 	if err := members.Err(); err != nil {
-		return refuse("the discovery document is not a JSON object: " + err.Error())
+		return refuse("the discovery document is not a JSON object: "+err.Error(), errNotTheDocument)
 	}
 	m := &Metadata{Raw: slices.Clone(document)}
 	var problem string
 	if m.Issuer, problem = onlyText("issuer", issuer); problem != "" {
-		return refuse("the discovery document " + problem)
+		return refuse("the discovery document "+problem, errNotTheDocument)
 	}
 	if m.jwksMember = "jwks_uri"; len(jwksURI) == 0 && len(jwksURL) > 0 {
 		m.jwksMember, jwksURI = "jwks_url", jwksURL
@@ -115,33 +116,79 @@ func texts(list strictjson.Value) []string {
 // discover fetches the discovery document into next, and checks it before
 // anything that it says is used.
 func (o origin) discover(ctx context.Context, q inquiry, next *loaded) error {
-	var firstErr error // from the first place, for when no other has the document
+	var failed []*FetchError // one for each place that another may stand in for
 	for _, place := range o.discoveryPlaces(q.last) {
-		response, err := o.get(ctx, q, fetch.Request{URL: place})
-		if isNotFound(err) {
-			firstErr = cmp.Or(firstErr, err)
-			continue
+		found, err := o.discoverAt(ctx, q, place)
+		if err == nil {
+			next.document, next.jwksURL = found, found.metadata.JWKSURI
+			return nil
 		}
-		if err != nil {
+		if !isElsewhere(err) {
 			return err
 		}
-		m, err := parseMetadata(response.Body)
-		if err == nil {
-			err = o.checkMetadata(m, q.binding, place)
-		}
-		if err != nil {
-			return &FetchError{URL: place, StatusCode: http.StatusOK, Err: err}
-		}
-		next.document, next.jwksURL = document{m, place, time.Now().Add(-httpcache.Age(response.Header))}, m.JWKSURI
-		return nil
+		failed = append(failed, err)
 	}
-	return firstErr
+	return nowhere(failed)
 }
 
-// isNotFound says that another place may have the document.
-func isNotFound(err error) bool {
-	var e *FetchError
-	return errors.As(err, &e) && e.StatusCode == http.StatusNotFound
+// discoverAt fetches and checks the document of one place.
+func (o origin) discoverAt(ctx context.Context, q inquiry, place string) (document, *FetchError) {
+	response, err := o.get(ctx, q, fetch.Request{URL: place})
+	if err != nil {
+		var failed *FetchError
+		if !errors.As(err, &failed) {
+			failed = fetchError(err)
+		}
+		return document{}, failed
+	}
+	m, err := parseMetadata(response.Body)
+	if err == nil {
+		err = o.checkMetadata(m, q.binding, place)
+	}
+	if err != nil {
+		return document{}, &FetchError{URL: place, StatusCode: http.StatusOK, Err: err}
+	}
+	return document{m, place, time.Now().Add(-httpcache.Age(response.Header))}, nil
+}
+
+// errNotTheDocument is for an answer that is not the issuer's document at all.
+var errNotTheDocument = errors.New("not the issuer's document")
+
+// isElsewhere says that another place may have the document: this one has none
+// for us, or one that does not name the issuer.
+func isElsewhere(e *FetchError) bool {
+	switch status := e.StatusCode; {
+	case status == http.StatusRequestTimeout, status == http.StatusTooManyRequests:
+		return false
+	case status == http.StatusOK:
+		return errors.Is(e, ErrIssuerMismatch) || errors.Is(e, errNotTheDocument)
+	default:
+		return status >= 400 && status < 500 || status == http.StatusNotImplemented
+	}
+}
+
+// nowhere makes one error of those of all places. A document of another issuer
+// tells more than one that is not there.
+func nowhere(failed []*FetchError) *FetchError {
+	main := 0
+	for i, e := range failed {
+		if errors.Is(e, ErrIssuerMismatch) {
+			main = i
+			break
+		}
+	}
+	if len(failed) == 1 {
+		return failed[0]
+	}
+	result := *failed[main]
+	var others []string
+	for i, e := range failed {
+		if i != main {
+			others = append(others, show.URL(e.URL)+": "+bare(e.Err))
+		}
+	}
+	result.Err = fault.Unavailable(bare(result.Err)+"; nor at "+strings.Join(others, "; nor at "), result.Err)
+	return &result
 }
 
 // discoveryPlaces lists where the document may be, the place that had it last
@@ -200,9 +247,9 @@ func (o origin) checkMetadata(m *Metadata, b *binding.Binding, place string) err
 	want := b.Issuer()
 	issuer, err := fetch.CheckURL(m.Issuer, o.cfg.insecure)
 	switch {
-	case err != nil && want == "":
+	case want == "" && err != nil:
 		return fault.Unavailable("the discovery document's issuer is unusable: "+err.Error(), ErrInvalidMetadata)
-	case err != nil:
+	case err != nil && m.Issuer != want:
 		return fault.Unavailable("the discovery document's issuer is unusable, want "+show.Quote(want)+": "+err.Error(), ErrInvalidMetadata, ErrIssuerMismatch)
 	case want != "" && m.Issuer != want:
 		return fault.Unavailable("the discovery document's issuer is "+show.Quote(m.Issuer)+", want "+show.Quote(want), ErrIssuerMismatch)
@@ -210,7 +257,7 @@ func (o origin) checkMetadata(m *Metadata, b *binding.Binding, place string) err
 		return fault.Unavailable("the discovery document's issuer "+show.Quote(m.Issuer)+" stands for many tenants: name them with WithTenants", ErrInvalidMetadata)
 	}
 	if o.cfg.localRewrite {
-		if rewritten := rewriteLocal(m.JWKSURI, place); rewritten != m.JWKSURI {
+		if rewritten := rewriteLocal(m.JWKSURI, place, m.Issuer); rewritten != m.JWKSURI {
 			m.JWKSURI = rewritten // as good as the place itself
 			return nil
 		}
@@ -219,18 +266,19 @@ func (o origin) checkMetadata(m *Metadata, b *binding.Binding, place string) err
 	if err != nil {
 		return fault.Unavailable("the discovery document's "+m.jwksMember+" is unusable: "+err.Error(), ErrInvalidMetadata)
 	}
-	if issuer.Scheme == "https" && u.Scheme != "https" && !o.cfg.insecure {
+	if issuer != nil && issuer.Scheme == "https" && u.Scheme != "https" && !o.cfg.insecure {
 		return fault.Unavailable("the discovery document's "+m.jwksMember+" "+show.Quote(m.JWKSURI)+" is not https, although its issuer is", ErrInvalidMetadata)
 	}
 	return nil
 }
 
 // rewriteLocal gives a key set URL the scheme and host that its discovery
-// document was fetched from, when that was a local one and the URL names
-// another host. A host is a name and a port here.
-func rewriteLocal(jwksURI, place string) string {
+// document was fetched from, when the URL names another host and that one is
+// not where the public reaches the issuer: another than the issuer names, or
+// one that only a network of its own knows. A host is a name and a port here.
+func rewriteLocal(jwksURI, place, issuer string) string {
 	from, err := url.Parse(place)
-	if err != nil || !isLocalHost(from.Hostname()) {
+	if err != nil || !isLocalHost(from.Hostname()) && !isSideDoor(from, issuer) {
 		return jwksURI
 	}
 	to, err := url.Parse(jwksURI)
@@ -240,13 +288,38 @@ func rewriteLocal(jwksURI, place string) string {
 	return (&url.URL{Scheme: from.Scheme, Host: from.Host, Path: to.Path, RawPath: to.RawPath, RawQuery: to.RawQuery}).String()
 }
 
+// isSideDoor says that an issuer names another host than its document was
+// fetched from.
+func isSideDoor(from *url.URL, issuer string) bool {
+	named, err := url.Parse(issuer)
+	return err == nil && isWeb(issuer) && hostAndPort(named) != hostAndPort(from)
+}
+
+// hostAndPort leaves out the ports that schemes have by default.
+func hostAndPort(u *url.URL) string {
+	host := strings.ToLower(u.Hostname())
+	if port := u.Port(); port != "" && !(port == "443" && u.Scheme == "https") && !(port == "80" && u.Scheme == "http") {
+		host += " " + port
+	}
+	return host
+}
+
 // isLocalHost says whether a name is that of a loopback, private or
 // single-label host.
 func isLocalHost(host string) bool {
 	if a, err := netip.ParseAddr(host); err == nil {
-		a = a.Unmap()
-		return a.IsLoopback() || a.IsPrivate()
+		return !publicnet.IsPublic(a)
 	}
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	return host != "" && (!strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost"))
+}
+
+// isWeb says whether an issuer is an http or https URL of a host, as discovery
+// needs, and not just a name (RFC 7519 section 2, StringOrURI).
+func isWeb(issuer string) bool {
+	u, err := url.Parse(issuer)
+	if err != nil { // it may have been meant as one
+		return strings.HasPrefix(issuer, "https://") || strings.HasPrefix(issuer, "http://")
+	}
+	return u.Scheme == "https" || u.Scheme == "http"
 }

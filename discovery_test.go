@@ -73,7 +73,7 @@ func TestRewriteLocal_KeepsPathAndQuery(t *testing.T) {
 		{"http://localhost/d", "", ""},
 	}
 	for _, test := range tests {
-		if got := rewriteLocal(test.says, test.place); got != test.want {
+		if got := rewriteLocal(test.says, test.place, ""); got != test.want {
 			t.Errorf("rewriteLocal(%q, %q) = %q, want %q", test.says, test.place, got, test.want)
 		}
 	}

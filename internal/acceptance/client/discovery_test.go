@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -29,7 +31,8 @@ func TestClient_DiscoveryLocations(t *testing.T) {
 		{"below the issuer", "https://host.example", map[string]string{testkit.DiscoveryPath: "https://host.example"}, nil, []string{testkit.DiscoveryPath}, nil},
 		{"a trailing slash is left out of the place, and counts in the name", "https://host.example/", map[string]string{testkit.DiscoveryPath: "https://host.example/"}, nil, []string{testkit.DiscoveryPath}, nil},
 		{"many trailing slashes", "https://host.example/a//", map[string]string{"/a" + testkit.DiscoveryPath: "https://host.example/a//"}, nil, []string{"/a" + testkit.DiscoveryPath}, nil},
-		{"a name without the slash is another issuer", "https://host.example/", map[string]string{testkit.DiscoveryPath: "https://host.example"}, nil, []string{testkit.DiscoveryPath}, jwks.ErrIssuerMismatch},
+		{"a name without the slash is another issuer", "https://host.example/", map[string]string{testkit.DiscoveryPath: "https://host.example"}, nil,
+			[]string{testkit.DiscoveryPath, "/.well-known/oauth-authorization-server"}, jwks.ErrIssuerMismatch},
 		{"a path", "https://host.example/tenant/a", map[string]string{"/tenant/a" + testkit.DiscoveryPath: "https://host.example/tenant/a"}, nil, []string{"/tenant/a" + testkit.DiscoveryPath}, nil},
 		{"RFC 8414 after 404", "https://host.example/a", map[string]string{"/.well-known/oauth-authorization-server/a": "https://host.example/a"}, nil,
 			[]string{"/a" + testkit.DiscoveryPath, "/.well-known/oauth-authorization-server/a"}, nil},
@@ -40,9 +43,12 @@ func TestClient_DiscoveryLocations(t *testing.T) {
 		{"nowhere", "https://host.example/a", nil, nil,
 			[]string{"/a" + testkit.DiscoveryPath, "/.well-known/oauth-authorization-server/a", testkit.DiscoveryPath + "/a"}, jwks.ErrUnavailable},
 		{"nowhere, without a path", "https://host.example", nil, nil, []string{testkit.DiscoveryPath, "/.well-known/oauth-authorization-server"}, jwks.ErrUnavailable},
-		{"a document of another issuer is the end, not a reason to look on", "https://host.example/a",
+		{"RFC 8414 after a document of another issuer", "https://host.example/a",
 			map[string]string{"/a" + testkit.DiscoveryPath: "https://host.example/b", "/.well-known/oauth-authorization-server/a": "https://host.example/a"}, nil,
-			[]string{"/a" + testkit.DiscoveryPath}, jwks.ErrIssuerMismatch},
+			[]string{"/a" + testkit.DiscoveryPath, "/.well-known/oauth-authorization-server/a"}, nil},
+		{"a document of another issuer everywhere", "https://host.example/a",
+			map[string]string{testkit.DiscoveryPath + "/a": "https://host.example/b", "/.well-known/oauth-authorization-server/a": "https://host.example/a/"}, nil,
+			[]string{"/a" + testkit.DiscoveryPath, "/.well-known/oauth-authorization-server/a", testkit.DiscoveryPath + "/a"}, jwks.ErrIssuerMismatch},
 		{"a custom path is the only one tried", "https://host.example/a/", map[string]string{"/a" + testkit.DiscoveryPath: "https://host.example/a/"},
 			[]jwks.ClientOption{jwks.WithDiscoveryPath("/own/place")}, []string{"/a/own/place"}, jwks.ErrUnavailable},
 		{"also when it is the usual one", "https://host.example/a", map[string]string{testkit.DiscoveryPath + "/a": "https://host.example/a"},
@@ -85,14 +91,74 @@ func TestClient_DiscoveryLocations(t *testing.T) {
 	}
 }
 
-// Only 404 leads on: whatever else a place answers is its answer.
-func TestClient_DiscoveryFallsBackOn404(t *testing.T) {
-	for _, status := range []int{301, 400, 401, 403, 410, 500, 503} {
+// What is there instead of the document leads on to the places of RFC 8414; a
+// place that may have it, and cannot tell now, does not.
+func TestClient_DiscoveryGoesOn(t *testing.T) {
+	const issuer = "https://host.example/a"
+	const second = "https://host.example/.well-known/oauth-authorization-server/a"
+	answers := map[string]func(*http.Request) *http.Response{}
+	status := func(status int, body string) func(*http.Request) *http.Response {
+		return func(r *http.Request) *http.Response { return testkit.RespondTo(r, status, body) }
+	}
+	for _, code := range []int{400, 401, 403, 404, 405, 406, 410, 418, 422, 451, 501} {
+		answers[fmt.Sprint(code)] = status(code, "no")
+	}
+	for name, body := range map[string]string{
+		"HTML": "<!doctype html>", "nothing": "", "an array": "[]", "null": "null", "half a document": `{"issuer":"` + issuer,
+		"an empty object": "{}", "a foreign document": testkit.Metadata("https://login.example", "https://evil.example/jwks"),
+		"one with a slash more": testkit.Metadata(issuer+"/", "https://evil.example/jwks"), "another kind of issuer": `{"issuer":["` + issuer + `"],"jwks_uri":"https://evil.example/jwks"}`,
+	} {
+		answers[name] = status(http.StatusOK, body)
+	}
+	for name, answer := range answers {
+		for _, good := range []bool{true, false} {
+			n := testkit.NewInternet()
+			n.Route("host.example", testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
+				switch {
+				case r.URL.Path == "/a"+testkit.DiscoveryPath:
+					return answer(r), nil
+				case good && r.URL.String() == second:
+					return testkit.RespondTo(r, 200, testkit.Metadata(issuer, "https://host.example/jwks")), nil
+				case r.URL.Path == "/jwks":
+					return testkit.RespondTo(r, 200, testkit.OneKey(t)), nil
+				}
+				return testkit.RespondTo(r, 404, ""), nil
+			}))
+			err := n.NewClient(t, jwks.WithIssuer(issuer)).Ready(t.Context())
+			if good {
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+				n.WantRequests(t, issuer+testkit.DiscoveryPath, second, "https://host.example/jwks")
+				continue
+			}
+			testkit.WantError(t, err, jwks.ErrUnavailable)
+			if text := err.Error(); strings.Count(text, "nor at https://host.example/") != 2 || strings.Count(text, "404") < 2 {
+				t.Errorf("%s: %v\ndoes not list each place with what it answered", name, err)
+			}
+		}
+	}
+	for _, code := range []int{301, 408, 429, 500, 502, 503, 504} {
 		n := testkit.NewInternet()
-		issuer := n.AddIssuer(t, "host.example", jwkstest.WithPath("/a"))
-		issuer.SetFault(jwkstest.Status(status))
-		testkit.WantError(t, n.NewClient(t, jwks.WithIssuer(issuer.URL())).Ready(t.Context()), jwks.ErrUnavailable)
-		n.WantRequests(t, issuer.URL()+testkit.DiscoveryPath)
+		host := n.AddIssuer(t, "host.example", jwkstest.WithPath("/a"))
+		host.SetFault(jwkstest.Status(code))
+		testkit.WantError(t, n.NewClient(t, jwks.WithIssuer(host.URL())).Ready(t.Context()), jwks.ErrUnavailable)
+		n.WantRequests(t, host.URL()+testkit.DiscoveryPath)
+	}
+}
+
+// A mismatch says more than a 404, wherever it was.
+func TestClient_DiscoveryMismatchWins(t *testing.T) {
+	n := testkit.NewInternet()
+	n.Serve("host.example", map[string]string{"/.well-known/oauth-authorization-server/a": testkit.Metadata("https://other.example", "https://other.example/jwks")})
+	err := n.NewClient(t, jwks.WithIssuer("https://host.example/a")).Ready(t.Context())
+	testkit.WantError(t, err, jwks.ErrUnavailable, jwks.ErrIssuerMismatch)
+	var failed *jwks.FetchError
+	if !errors.As(err, &failed) || failed.StatusCode != 200 || !strings.Contains(failed.URL, "oauth-authorization-server") {
+		t.Errorf("%#v", failed)
+	}
+	if text := err.Error(); strings.Index(text, "https://other.example") > strings.Index(text, "404") {
+		t.Errorf("%v does not begin with the mismatch", err)
 	}
 }
 
@@ -227,12 +293,24 @@ func TestClient_LocalURLRewrite(t *testing.T) {
 		{"a private address", "https://sso.example/realms/a", "https://10.1.2.3/discovery", "https://sso.example" + keys, "https://10.1.2.3" + keys, nil},
 		{"the same host stays", "https://sso.example/realms/a", "http://localhost:8080/discovery", "http://localhost:8080" + keys, "", nil}, // http under https
 		{"a public host stays", "https://sso.example/realms/a", "https://sso.example/discovery", "https://keys.example" + keys, "https://keys.example" + keys, nil},
+		{"a side door", "https://sso.example/realms/a", "http://host.docker.internal:8080/discovery", "https://sso.example" + keys, "http://host.docker.internal:8080" + keys,
+			[]jwks.ClientOption{jwks.AllowInsecureHTTP()}},
+		{"a side door of a cluster", "https://sso.example/realms/a", "https://keycloak.auth.svc.cluster.local/discovery", "https://sso.example" + keys, "https://keycloak.auth.svc.cluster.local" + keys, nil},
+		{"a side door to a third host", "https://sso.example/realms/a", "https://idp.internal/discovery", "https://keys.example" + keys, "https://idp.internal" + keys, nil},
+		{"a side door that names itself", "https://sso.example/realms/a", "https://idp.internal/discovery", "https://idp.internal" + keys, "https://idp.internal" + keys, nil},
+		{"a link-local address", "https://169.254.1.2/realms/a", "https://169.254.1.2/discovery", "https://sso.example" + keys, "https://169.254.1.2" + keys, nil},
+		{"an address behind a carrier", "https://100.64.1.2/realms/a", "https://100.64.1.2/discovery", "https://sso.example" + keys, "https://100.64.1.2" + keys, nil},
+		{"a link-local IPv6 address", "https://[fe80::1]/realms/a", "https://[fe80::1]/discovery", "https://sso.example" + keys, "https://[fe80::1]" + keys, nil},
+		{"another port of the issuer's host", "https://sso.example/realms/a", "https://sso.example:8443/discovery", "https://sso.example" + keys, "https://sso.example:8443" + keys, nil},
+		{"the default port is the same host", "https://sso.example/realms/a", "https://sso.example:443/discovery", "https://keys.example" + keys, "https://keys.example" + keys, nil},
+		{"an issuer that is a name has no front door", "accounts.example", "https://sso.example/discovery", "https://keys.example" + keys, "https://keys.example" + keys, nil},
 		{"a relative URL is not helped", "https://sso.example/realms/a", "http://localhost:8080/discovery", "/certs", "", nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			n := testkit.NewInternet()
-			for _, host := range []string{"keycloak:8080", "localhost:8080", "127.0.0.1:8080", "10.1.2.3", "sso.example", "keys.example"} {
+			for _, host := range []string{"keycloak:8080", "localhost:8080", "127.0.0.1:8080", "10.1.2.3", "sso.example", "keys.example",
+				"host.docker.internal:8080", "keycloak.auth.svc.cluster.local", "idp.internal", "169.254.1.2", "100.64.1.2", "[fe80::1]", "sso.example:8443", "sso.example:443"} {
 				n.Serve(host, map[string]string{"/discovery": testkit.Metadata(test.issuer, test.says), keys: testkit.OneKey(t)})
 			}
 			opts := append([]jwks.ClientOption{jwks.WithDiscoveryURL(test.place), jwks.WithIssuer(test.issuer), jwks.WithLocalURLRewrite()}, test.opts...)

@@ -26,7 +26,7 @@ func TestClient_MetadataIsAlwaysChecked(t *testing.T) {
 	if key, err := c.Key(t.Context(), "k1"); err != nil || key.Issuer() != issuer.URL() {
 		t.Errorf("the good set is gone: %v %v", key, err)
 	}
-	n.WantRequests(t, issuer.URL()+testkit.DiscoveryPath) // and not the key set that the document names
+	n.WantRequests(t, issuer.URL()+testkit.DiscoveryPath, issuer.URL()+"/.well-known/oauth-authorization-server") // and not the key set that the document names
 }
 
 func TestClient_MetadataKeySetURL(t *testing.T) {
@@ -88,7 +88,11 @@ func TestClient_MetadataKeySetURL(t *testing.T) {
 			if !strings.Contains(err.Error(), test.names) {
 				t.Errorf("%v\ndoes not name %s", err, test.names)
 			}
-			n.WantRequests(t, issuer+testkit.DiscoveryPath)
+			want := []string{issuer + testkit.DiscoveryPath}
+			if !strings.HasPrefix(test.names, "jwks") { // it does not name the issuer: another place may have one that does
+				want = append(want, issuer+"/.well-known/oauth-authorization-server")
+			}
+			n.WantRequests(t, want...)
 		})
 	}
 }
@@ -203,8 +207,8 @@ func TestClient_RealDiscoveryDocuments(t *testing.T) {
 					}
 					err = c.Ready(t.Context())
 					testkit.WantError(t, err, jwks.ErrInvalidMetadata, jwks.ErrUnavailable)
-					if !strings.Contains(err.Error(), member) || len(asked) != 1 {
-						t.Errorf("%s: %v\nwants to name %s, after 1 request; there were %d", how, err, member, len(asked))
+					if !strings.Contains(err.Error(), member) || len(asked) > 2 {
+						t.Errorf("%s: %v\nwants to name %s, after at most 2 requests; there were %d", how, err, member, len(asked))
 					}
 				}
 				return

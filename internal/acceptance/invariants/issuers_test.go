@@ -189,7 +189,7 @@ func TestInvariant21_MetadataIssuerMustMatch(t *testing.T) {
 			if !errors.Is(err, jwks.ErrIssuerMismatch) && !errors.Is(err, jwks.ErrInvalidMetadata) {
 				t.Errorf("%q: %v", other, err)
 			}
-			n.WantRequests(t, honest+testkit.DiscoveryPath) // and not for the key set
+			n.WantRequests(t, honest+testkit.DiscoveryPath, honest+"/.well-known/oauth-authorization-server") // and not for the key set
 			if _, err := c.Metadata(t.Context()); err == nil {
 				t.Errorf("%q: there is metadata", other)
 			}
