@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ type clientConfig struct {
 	tenants                                      map[string]bool // nil and tenantsSet: any
 	tenantsSet                                   bool
 	localRewrite                                 bool
+	uses                                         []string // of keys that sign; nil: the default
 
 	httpClient  *http.Client
 	header      http.Header
@@ -65,7 +67,7 @@ func newClientConfig(opts []ClientOption) (*clientConfig, []error) {
 	}
 	var errs []error
 	for _, o := range opts {
-		if o == nil {
+		if isNil(o) {
 			errs = append(errs, configError("NewClient", "an option is nil"))
 		} else if err := o.applyClient(c); err != nil {
 			errs = append(errs, err)
@@ -76,18 +78,7 @@ func newClientConfig(opts []ClientOption) (*clientConfig, []error) {
 
 // check checks what needs all options to be known.
 func (c *clientConfig) check() []error {
-	var errs []error
-	url := func(option, value string) {
-		if value == "" {
-			return
-		}
-		if _, err := fetch.CheckURL(value, c.insecure); err != nil {
-			errs = append(errs, configError(option, "%v", err))
-		}
-	}
-	url("WithIssuer", c.issuer)
-	url("WithJWKSURL", c.jwksURL)
-	url("WithDiscoveryURL", c.discoveryURL)
+	errs := c.checkURLs()
 	if !c.hasSource {
 		errs = append(errs, configError("NewClient", "no source: want WithIssuer, WithJWKSURL, WithDiscoveryURL or WithKeySet"))
 	}
@@ -101,12 +92,31 @@ func (c *clientConfig) check() []error {
 	case c.issuer == "" && c.tenantsSet && !c.discovers():
 		errs = append(errs, configError("WithTenants", "there is no issuer to fill in: say WithIssuer"))
 	case c.issuer == "":
-	case strings.Contains(c.issuer, "?") && c.discovers() && c.discoveryURL == "":
+	case strings.Contains(c.issuer, "?") && c.discoversFromIssuer():
 		errs = append(errs, configError("WithIssuer", "%s has a query, so discovery cannot append its path", show.QuoteURL(c.issuer)))
 	case binding.IsTemplate(c.issuer) && !c.tenantsSet:
 		errs = append(errs, configError("WithIssuer", "%s stands for many tenants: name them with WithTenants(id, …), or allow any with WithTenants()", show.Quote(c.issuer)))
 	case !binding.IsTemplate(c.issuer) && c.tenantsSet:
 		errs = append(errs, configError("WithTenants", "the issuer %s has no %s to fill in", show.Quote(c.issuer), binding.Placeholder))
+	}
+	return errs
+}
+
+// checkURLs checks what will be fetched, and an issuer where it is discovered.
+func (c *clientConfig) checkURLs() []error {
+	var errs []error
+	if c.issuer != "" && c.discoversFromIssuer() {
+		if _, err := fetch.CheckURL(c.issuer, c.insecure); err != nil {
+			errs = append(errs, configError("WithIssuer", "%v; only where nothing is discovered may it be any name", err))
+		}
+	}
+	for _, given := range [...]struct{ option, url string }{{"WithJWKSURL", c.jwksURL}, {"WithDiscoveryURL", c.discoveryURL}} {
+		if given.url == "" {
+			continue
+		}
+		if _, err := fetch.CheckURL(given.url, c.insecure); err != nil {
+			errs = append(errs, configError(given.option, "%v", err))
+		}
 	}
 	return errs
 }
@@ -118,7 +128,26 @@ func (c *clientConfig) static() bool {
 
 // discovers says whether the key set's URL comes from a discovery document.
 func (c *clientConfig) discovers() bool {
-	return c.jwksURL == "" && (c.discoveryURL != "" || c.issuer != "")
+	return c.jwksURL == "" && (c.discoveryURL != "" || c.discoversFromIssuer())
+}
+
+// discoversFromIssuer says whether the issuer is where the discovery document
+// is looked for. One that is just a name cannot be: beside a key set alone, it
+// makes a static client.
+func (c *clientConfig) discoversFromIssuer() bool {
+	return c.jwksURL == "" && c.discoveryURL == "" && c.issuer != "" && (c.seed == nil || isWeb(c.issuer))
+}
+
+// headerHosts are the hosts that configured headers may go to: those that the
+// configuration names. Never nil.
+func (c *clientConfig) headerHosts() []string {
+	hosts := []string{}
+	for _, named := range []string{c.issuer, c.discoveryURL, c.jwksURL} {
+		if u, err := url.Parse(named); err == nil && isWeb(named) {
+			hosts = append(hosts, fetch.HeaderHostOf(u))
+		}
+	}
+	return hosts
 }
 
 // deadline is how long one refresh may take: long enough for one attempt at

@@ -50,12 +50,12 @@ type KeySet struct {
 // Ed25519; with Go 1.27 and later ML-DSA) that is meant for signatures ("use",
 // "key_ops" and "alg" absent or saying so) and passes the checks of its type.
 func ParseKeySet(document []byte) (*KeySet, error) {
-	return readKeySet(document, nil, nil)
+	return readKeySet(document, jwk.Reader{}, nil, nil)
 }
 
 // readKeySet reads a document into keys bound to b. Entries whose text did not
 // change since previous keep their keys; an unchanged document keeps them all.
-func readKeySet(document []byte, b *binding.Binding, previous *KeySet) (*KeySet, error) {
+func readKeySet(document []byte, reader jwk.Reader, b *binding.Binding, previous *KeySet) (*KeySet, error) {
 	document = strictjson.TrimBOM(document)
 	digest := sha256.Sum256(document)
 	if previous != nil && previous.digest == digest {
@@ -77,7 +77,7 @@ func readKeySet(document []byte, b *binding.Binding, previous *KeySet) (*KeySet,
 		digest := sha256.Sum256(text)
 		key := known[digest]
 		if key == nil {
-			parsed, kid, err := jwk.Parse(entry)
+			parsed, kid, err := reader.Parse(entry)
 			if err == nil {
 				key, err = newKey(parsed, b, digest)
 			}

@@ -41,7 +41,8 @@ func (k *Key) ID() string { return k.parsed.ID }
 // Type returns the "kty" (RFC 7517 section 4.1): RSA, EC, OKP or AKP.
 func (k *Key) Type() string { return k.parsed.Type }
 
-// Use returns the "use" as published (RFC 7517 section 4.2): "sig" or "".
+// Use returns the "use" as published (RFC 7517 section 4.2): "sig", or
+// one of [WithKeyUses], or "" when the JWK has none.
 func (k *Key) Use() string { return k.parsed.Use }
 
 // Algorithms returns the JWS algorithms that this key may verify: its declared

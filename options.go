@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,12 +39,17 @@ func (o clientOption) applyClient(c *clientConfig) error { return o(c) }
 // Where the keys come from: at least one of the first four.
 
 // WithIssuer sets the issuer: its keys are found by OIDC discovery at issuer +
-// "/.well-known/openid-configuration" (OpenID Connect Discovery 1.0 section 4,
-// then RFC 8414 section 3 where that answers 404), the document must name
-// exactly this issuer, and the keys are bound to it: they never verify another
-// issuer's token. The URL must be https, or http on a loopback host, without
-// user info and fragment. A trailing slash counts. An issuer with "{tenantid}"
+// "/.well-known/openid-configuration" (OpenID Connect Discovery 1.0 section 4),
+// else at the places of RFC 8414 section 3. Only a document that names exactly
+// this issuer is accepted, and the keys are bound to it: they never verify
+// another issuer's token. A trailing slash counts. An issuer with "{tenantid}"
 // (Entra) needs [WithTenants].
+//
+// For discovery it must be an https URL, or http on a loopback host, without
+// user info and fragment. Where the keys come from elsewhere, by [WithJWKSURL],
+// [WithDiscoveryURL] or [WithKeySet], it may be any name, such as
+// "accounts.google.com" or "urn:example:idp" (RFC 7519 section 2, StringOrURI);
+// a name beside [WithKeySet] alone makes a static client.
 func WithIssuer(issuer string) ClientOption {
 	return sourceOption("WithIssuer", issuer, func(c *clientConfig) { c.issuer = issuer })
 }
@@ -115,22 +121,26 @@ func WithDiscoveryPath(path string) ClientOption {
 
 // WithHTTPClient sets the HTTP client: for proxies, mTLS, custom CAs, tracing.
 // Its cookie jar is not used, and redirects are limited further (at most 3,
-// never from https to http). Default: one of our own per fetch, with
-// [http.DefaultTransport]'s settings.
+// never from https to http). Default: a transport of our own, which takes
+// proxies from the environment and nothing from [http.DefaultTransport].
 func WithHTTPClient(client *http.Client) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		if client == nil {
 			return configError("WithHTTPClient", "the client is nil")
+		}
+		if client.Transport != nil && isNil(client.Transport) {
+			return configError("WithHTTPClient", "the client's transport is a nil %T", client.Transport)
 		}
 		c.httpClient = client
 		return nil
 	})
 }
 
-// WithHeader sends a header field with every request; repeatable. With one
-// set, redirects to another host are refused. "Host" sets the host that is
-// asked for; "Accept-Encoding" is left to net/http, which decodes what it asks
-// for.
+// WithHeader sends a header field to the hosts that the configuration names, by
+// [WithIssuer], [WithDiscoveryURL] and [WithJWKSURL], and to no others, neither
+// because a discovery document names them nor by a redirect; repeatable.
+// "User-Agent" and "Accept" go everywhere. "Host" sets the host that is asked
+// for; "Accept-Encoding" is left to net/http, which decodes what it asks for.
 func WithHeader(name, value string) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		if !isToken(name) {
@@ -190,11 +200,12 @@ func AllowInsecureHTTP() ClientOption {
 	return clientOption(func(c *clientConfig) error { c.insecure = true; return nil })
 }
 
-// WithLocalURLRewrite is for an issuer in a container that is reached under
-// another name than its own: when the discovery document was fetched from a
-// loopback, private or single-label host and its "jwks_uri" names another
-// host, path and query are kept and the scheme and host of the discovery
-// document are used. Off by default.
+// WithLocalURLRewrite is for an issuer that is reached under another name than
+// its own, as in a container: when the discovery document was fetched from
+// another host than the issuer names, or from a loopback, private or
+// single-label host, and its "jwks_uri" names another host than that, path and
+// query are kept and the scheme and host of the discovery document are used.
+// Off by default.
 func WithLocalURLRewrite() ClientOption {
 	return clientOption(func(c *clientConfig) error { c.localRewrite = true; return nil })
 }
@@ -209,6 +220,24 @@ func WithLocalURLRewrite() ClientOption {
 // it refuses is a failed fetch: [ErrUnavailable]. Off by default.
 func WithPublicAddressesOnly() ClientOption {
 	return clientOption(func(c *clientConfig) error { c.publicOnly = true; return nil })
+}
+
+// WithKeyUses sets which values of a key's "use" (RFC 7517 section 4.2) mean
+// that it signs tokens, in place of "sig": SPIFFE bundles say "jwt-svid". A key
+// without "use" counts in any case. "enc" is for encryption and refused.
+func WithKeyUses(uses ...string) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		if len(uses) == 0 {
+			return configError("WithKeyUses", "the list is empty")
+		}
+		for _, use := range uses {
+			if use == "" || use == "enc" {
+				return configError("WithKeyUses", "%s does not mean signing", show.Quote(use))
+			}
+		}
+		c.uses = slices.Clone(uses)
+		return nil
+	})
 }
 
 // WithTenants names the tenants, as GUIDs, that an issuer with "{tenantid}"
@@ -336,8 +365,8 @@ func WithKeyCacheSize(n int) ClientOption {
 // added_count and so on), duration, error.
 func WithLogger(l *slog.Logger) ClientOption {
 	return clientOption(func(c *clientConfig) error {
-		if l == nil {
-			return configError("WithLogger", "the logger is nil")
+		if l == nil || isNil(l.Handler()) {
+			return configError("WithLogger", "the logger is nil or has no handler")
 		}
 		c.logger = l
 		return nil

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-22400188/jwks/internal/fetch"
 	"github.com/seed-22400188/jwks/internal/freshness"
 	"github.com/seed-22400188/jwks/internal/httpcache"
+	"github.com/seed-22400188/jwks/internal/jwk"
 	"github.com/seed-22400188/jwks/internal/publicnet"
 	"github.com/seed-22400188/jwks/internal/show"
 )
@@ -30,13 +31,14 @@ func newOrigin(cfg *clientConfig) origin {
 		client = publicnet.Client(client)
 	}
 	return origin{cfg, fetch.New(fetch.Config{
-		Client:    client,
-		Header:    cfg.header,
-		Timeout:   cfg.timeout,
-		Retries:   cfg.retries,
-		MaxSize:   cfg.maxDocument,
-		AllowHTTP: cfg.insecure,
-		UserAgent: fetch.UserAgent,
+		Client:      client,
+		Header:      cfg.header,
+		HeaderHosts: cfg.headerHosts(),
+		Timeout:     cfg.timeout,
+		Retries:     cfg.retries,
+		MaxSize:     cfg.maxDocument,
+		AllowHTTP:   cfg.insecure,
+		UserAgent:   fetch.UserAgent,
 	})}
 }
 
@@ -133,7 +135,7 @@ func (o origin) read(response *fetch.Response, last, next *loaded) error {
 	if response.NotModified {
 		next.set = previous
 	} else {
-		set, err := readKeySet(response.Body, next.binding, previous)
+		set, err := readKeySet(response.Body, jwk.Reader{Uses: o.cfg.uses}, next.binding, previous)
 		if err != nil {
 			return err
 		}

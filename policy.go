@@ -3,6 +3,7 @@ package jwks
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -50,7 +51,7 @@ func newVerifierConfig(source KeySource, opts []VerifierOption) (*verifierConfig
 	}
 	var errs []error
 	for _, o := range opts {
-		if o == nil {
+		if isNil(o) {
 			errs = append(errs, configError("NewVerifier", "an option is nil"))
 		} else if err := o.applyVerifier(c); err != nil {
 			errs = append(errs, err)
@@ -62,7 +63,7 @@ func newVerifierConfig(source KeySource, opts []VerifierOption) (*verifierConfig
 // check looks at what depends on the source and on several options.
 func (c *verifierConfig) check(source KeySource) []error {
 	var errs []error
-	absent := isNilSource(source)
+	absent := isNil(source)
 	if absent {
 		errs = append(errs, configError("NewVerifier", "the key source is nil"))
 	}
@@ -83,17 +84,13 @@ func (c *verifierConfig) check(source KeySource) []error {
 	return errs
 }
 
-// isNilSource also finds the nil pointers that a forgotten error leaves behind.
-func isNilSource(source KeySource) bool {
-	switch s := source.(type) {
-	case nil:
+// isNil also finds the nil pointers that a forgotten error leaves behind.
+func isNil(v any) bool {
+	switch r := reflect.ValueOf(v); r.Kind() {
+	case reflect.Invalid:
 		return true
-	case *Client:
-		return s == nil
-	case *Issuers:
-		return s == nil
-	case *KeySet:
-		return s == nil
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan, reflect.Interface:
+		return r.IsNil()
 	}
 	return false
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -44,7 +45,7 @@ func newIssuersConfig(opts []IssuersOption) (*issuersConfig, []error) {
 	cfg := &issuersConfig{maxIssuers: defaultMaxIssuers}
 	var errs []error
 	for _, o := range opts {
-		if o == nil {
+		if isNil(o) {
 			errs = append(errs, configError("NewIssuers", "an option is nil"))
 		} else if err := o.applyIssuers(cfg); err != nil {
 			errs = append(errs, err)
@@ -77,11 +78,18 @@ func (c *issuersConfig) checkCommon() []error {
 	if common.aliases != nil && c.dynamic() {
 		errs = append(errs, configError("WithClientOptions", "WithIssuerAliases is for one issuer; give it to TrustIssuer"))
 	}
+	if c.anyIssuer && slices.ContainsFunc(slices.Sorted(maps.Keys(common.header)), isForConfiguredHosts) {
+		errs = append(errs, configError("WithClientOptions", "WithHeader contradicts TrustAnyIssuer: it would be sent to whatever host a token names"))
+	}
 	if c.anyIssuer {
 		c.guarded = publicnet.Client(common.httpClient)
 	}
 	return errs
 }
+
+// isForConfiguredHosts says whether a header is kept from other hosts than the
+// configured ones.
+func isForConfiguredHosts(name string) bool { return name != "User-Agent" && name != "Accept" }
 
 // dynamic says that issuers may come up at run time.
 func (c *issuersConfig) dynamic() bool { return c.trustFunc != nil || c.anyIssuer }

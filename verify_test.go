@@ -30,7 +30,7 @@ func newEdSigner(t testing.TB, kid string, b *binding.Binding) *edSigner {
 		t.Fatal(err)
 	}
 	document := fmt.Sprintf(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":%q,"x":%q}]}`, kid, unpadded(string(public)))
-	set, err := readKeySet([]byte(document), b, nil)
+	set, err := readKeySet([]byte(document), jwk.Reader{}, b, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"log/slog"
 	"math"
 	"net/http"
 	"strings"
@@ -46,6 +47,11 @@ func TestClient_OptionsRefused(t *testing.T) {
 		{"a nil seed", options{jwks.WithKeySet(nil)}, []string{"WithKeySet"}},
 		{"an empty seed", options{jwks.WithKeySet(&jwks.KeySet{})}, []string{"WithKeySet"}},
 		{"a nil HTTP client", options{good, jwks.WithHTTPClient(nil)}, []string{"WithHTTPClient"}},
+		{"an HTTP client with a nil transport", options{good, jwks.WithHTTPClient(&http.Client{Transport: (*http.Transport)(nil)})}, []string{"WithHTTPClient"}},
+		{"a logger without a handler", options{good, jwks.WithLogger(new(slog.Logger))}, []string{"WithLogger"}},
+		{"no use", options{good, jwks.WithKeyUses()}, []string{"WithKeyUses"}},
+		{"an empty use", options{good, jwks.WithKeyUses("sig", "")}, []string{"WithKeyUses"}},
+		{"the use of encryption keys", options{good, jwks.WithKeyUses("enc")}, []string{"WithKeyUses"}},
 		{"a nil logger", options{good, jwks.WithLogger(nil)}, []string{"WithLogger"}},
 		{"a nil observer", options{good, jwks.WithObserver(nil)}, []string{"WithObserver"}},
 

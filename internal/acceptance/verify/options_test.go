@@ -24,6 +24,8 @@ func TestVerify_OptionsRefused(t *testing.T) {
 		{"a nil client, to be asked for its issuer", (*jwks.Client)(nil), verifierOptions{aud}, "key source is nil"},
 		{"nil issuers", (*jwks.Issuers)(nil), verifierOptions{aud}, "key source is nil"},
 		{"a nil key set", (*jwks.KeySet)(nil), verifierOptions{aud, iss}, "key source is nil"},
+		{"a nil function", testkit.SourceFunc(nil), verifierOptions{aud, iss}, "key source is nil"},
+		{"a nil pointer of the user's", (*userSource)(nil), verifierOptions{aud, iss}, "key source is nil"},
 		{"a nil option", set, verifierOptions{aud, iss, nil}, "an option is nil"},
 
 		{"audience undecided", set, verifierOptions{iss}, "WithAudience"},
@@ -136,3 +138,6 @@ func TestVerify_OptionListsAreCopied(t *testing.T) {
 }
 
 type verifierOptions = []jwks.VerifierOption
+
+// userSource is a key source of the user's that embeds one of ours.
+type userSource struct{ *jwks.KeySet }
