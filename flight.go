@@ -249,6 +249,9 @@ func (c *cache) succeedLocked(f *flight, l *loaded, now freshness.Moment) {
 	}
 	c.announceLocked(notice{Event: event, first: last == nil || last.seeded()})
 	if changed {
+		if err := next.set.untried(); err != nil {
+			c.announceLocked(notice{message: "jwks: some keys of the key set are not tried", Event: Event{Err: err}})
+		}
 		if skipped := newlySkipped(last, next); len(skipped) > 0 {
 			c.announceLocked(notice{message: "jwks: entries of the key set are not usable", skipped: skipped})
 		}

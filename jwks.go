@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/seed-22400188/jwks/internal/binding"
 	"github.com/seed-22400188/jwks/internal/fault"
@@ -39,6 +40,8 @@ type KeySet struct {
 	byID    map[string][]*Key // nil for a few keys with a kid each; see withID
 	skipped []SkippedKey
 	digest  [32]byte // of the document
+
+	crowded map[string]map[identity]bool // while it is read: keys by a kid that many have
 }
 
 // ParseKeySet reads a JWK Set. The document must be a JSON object in valid
@@ -91,6 +94,7 @@ func readKeySet(document []byte, reader jwk.Reader, b *binding.Binding, previous
 	if err := entries.Err(); err != nil {
 		return nil, fault.Unavailable("the document is not a JWK Set: "+err.Error(), ErrInvalidKeySet)
 	}
+	set.crowded = nil
 	if len(set.keys) == 0 {
 		return nil, fault.Unavailable("no usable signing key in the set: "+summary(set.skipped), ErrInvalidKeySet)
 	}
@@ -136,13 +140,38 @@ func summary(skipped []SkippedKey) string {
 // add takes a key in. A second entry with the kid, the key and the "alg" of an
 // earlier one is that key again.
 func (s *KeySet) add(index int, key *Key) {
-	for _, other := range s.withID(key.ID()) {
-		if other.sameAs(key) {
-			s.skipped = append(s.skipped, SkippedKey{index, key.ID(), errors.New("an earlier entry is the same key")})
-			return
-		}
+	same := s.withID(key.ID())
+	repeated := false
+	if len(same) < fewKeys {
+		repeated = slices.ContainsFunc(same, key.sameAs)
+	} else {
+		repeated = s.isRepeated(same, key)
+	}
+	if repeated {
+		s.skipped = append(s.skipped, SkippedKey{index, key.ID(), errors.New("an earlier entry is the same key")})
+		return
 	}
 	s.insert(key)
+}
+
+// isRepeated looks for a key among many with its kid: one by one, a thousand
+// entries would cost half a million comparisons.
+func (s *KeySet) isRepeated(same []*Key, key *Key) bool {
+	known := s.crowded[key.ID()]
+	if known == nil {
+		known = make(map[identity]bool)
+		for _, k := range same {
+			known[k.identity()] = true
+		}
+		if s.crowded == nil {
+			s.crowded = make(map[string]map[identity]bool)
+		}
+		s.crowded[key.ID()] = known
+	}
+	id := key.identity()
+	repeated := known[id]
+	known[id] = true
+	return repeated
 }
 
 // fewKeys are looked through one by one: an index of them would cost a service
@@ -178,11 +207,10 @@ func (s *KeySet) insert(key *Key) {
 	s.keys = append(s.keys, key)
 }
 
-// index enters a key into the index. Keys that share a kid get a slice of their
-// own each time: callers may hold the one that was there.
+// index enters a key into the index. Nobody holds a slice of it yet.
 func (s *KeySet) index(key *Key) {
 	if same := s.byID[key.ID()]; same != nil {
-		s.byID[key.ID()] = append(same[:len(same):len(same)], key)
+		s.byID[key.ID()] = append(same, key)
 	} else {
 		s.byID[key.ID()] = key.alone[:]
 	}
@@ -211,6 +239,7 @@ func (s *KeySet) bound(b *binding.Binding) *KeySet {
 			set.add(i, key)
 		}
 	}
+	set.crowded = nil
 	return set
 }
 
@@ -224,6 +253,25 @@ func (s *KeySet) whySkipped(kid string) error {
 
 // skips says whether an entry with this kid was left out.
 func (s *KeySet) skips(kid string) bool { return s.whySkipped(kid) != nil }
+
+// untried says which kids so many keys share, or such dear ones, that a token
+// is not tried with all of them; nil if there is none.
+func (s *KeySet) untried() error {
+	var texts []string
+	for _, kid := range s.ids() {
+		keys := s.withID(kid)
+		if affordable(keys) < len(keys) {
+			texts = append(texts, fmt.Sprintf("%s: %s share it, and a token is tried with %d", show.Quote(kid), show.Count(len(keys), "key"), affordable(keys)))
+		}
+	}
+	if more := len(texts) - show.MaxListed; more > 0 {
+		texts = append(texts[:show.MaxListed], fmt.Sprintf("and %d more", more))
+	}
+	if texts == nil {
+		return nil
+	}
+	return errors.New("kid " + strings.Join(texts, "; "))
+}
 
 // Len returns the number of usable keys.
 func (s *KeySet) Len() int { return len(s.keys) }

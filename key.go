@@ -4,11 +4,14 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"math/bits"
 	"slices"
 	"sync"
 
@@ -28,6 +31,7 @@ type Key struct {
 	shared   crypto.PublicKey // a copy for golang-jwt, made when it first asks
 	verifier crypto.PublicKey // what signatures are checked with; never leaves the package
 	allows   jws.Set
+	price    int // of checking a signature; see priceOf
 	binding  *binding.Binding
 	parsed   *jwk.Key
 	digest   [32]byte // SHA-256 of the entry's text: a refresh keeps a key whose entry did not change
@@ -91,11 +95,47 @@ func newKey(parsed *jwk.Key, b *binding.Binding, digest [32]byte) (*Key, error) 
 		parsed:   parsed,
 		verifier: parsed.Public,
 		allows:   jws.SetOf(parsed.Algorithms),
+		price:    priceOf(parsed.Public),
 		binding:  keyBinding,
 		digest:   digest,
 	}
 	k.alone[0] = k
 	return k, nil
+}
+
+// maxPrice is what checking one token may cost, however many keys it may be of:
+// two signature checks of the dearest usual key.
+const maxPrice = 2 * 128 * 128 * 17 // RSA of 8192 bits, e = 65537
+
+// priceOf is the work of one signature check: for RSA the multiplications of
+// words, for the others what takes about as long.
+func priceOf(key crypto.PublicKey) int {
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		words := (k.N.BitLen() + 63) / 64
+		e := uint(k.E)
+		return words * words * (bits.Len(e) + bits.OnesCount(e) - 2)
+	case *ecdsa.PublicKey:
+		switch k.Curve {
+		case elliptic.P521():
+			return maxPrice / 2
+		case elliptic.P384():
+			return maxPrice / 4
+		}
+	}
+	return maxPrice / 16
+}
+
+// affordable counts the keys, in their order, that are tried for one token. The
+// first always is.
+func affordable(keys []*Key) int {
+	sum := 0
+	for i, k := range keys {
+		if sum += k.price; sum > maxPrice && i > 0 || i == maxCandidates {
+			return i
+		}
+	}
+	return len(keys)
 }
 
 // verifies checks a signature over signed. The key must allow the algorithm:
@@ -273,6 +313,28 @@ func (c *candidates) best(least fit) []*Key {
 		list = append(list, c.keys[f][:min(int(c.n[f]), total-len(list))]...)
 	}
 	return list
+}
+
+// identity is what [Key.sameAs] compares, in a form that a map takes.
+type identity struct {
+	alg, issuer string
+	material    [sha256.Size]byte
+}
+
+func (k *Key) identity() identity {
+	h := sha256.New()
+	switch public := k.verifier.(type) {
+	case *rsa.PublicKey:
+		fmt.Fprintf(h, "RSA %d ", public.E)
+		h.Write(public.N.Bytes())
+	case *ecdsa.PublicKey:
+		fmt.Fprintf(h, "EC %s %x %x", k.parsed.Curve, public.X, public.Y)
+	case ed25519.PublicKey:
+		h.Write(public)
+	case interface{ Bytes() []byte }: // *mldsa.PublicKey
+		h.Write(public.Bytes())
+	}
+	return identity{k.parsed.Alg, k.Issuer(), [sha256.Size]byte(h.Sum(nil))}
 }
 
 // marshal writes the key as a JWK. Besides the members that go-jose writes it

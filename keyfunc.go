@@ -125,7 +125,7 @@ func keysForParsed(ctx context.Context, source KeySource, t *jwt.Token) (any, er
 		return keys[0].forParser(), nil
 	}
 	var set jwt.VerificationKeySet
-	for _, k := range keys {
+	for _, k := range keys[:affordable(keys)] {
 		set.Keys = append(set.Keys, k.forParser())
 	}
 	return set, nil

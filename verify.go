@@ -188,7 +188,7 @@ func mayBeReplaced(err error) bool {
 // signer returns the key that verifies the signature. The error tells apart no
 // key, no key for the algorithm, and a bad signature.
 func signer(t *compact.Token, candidates []*Key) (*Key, error) {
-	usable, tried, nameless := 0, 0, false
+	usable, tried, left, price, nameless := 0, 0, 0, 0, false
 	for _, k := range candidates {
 		if k == nil || k.parsed == nil { // from a source that is not ours
 			continue
@@ -197,8 +197,9 @@ func signer(t *compact.Token, candidates []*Key) (*Key, error) {
 		if !k.allows.Has(t.Algorithm) {
 			continue
 		}
-		if tried == maxCandidates {
-			break
+		if price += k.price; tried > 0 && (price > maxPrice || tried == maxCandidates) {
+			left++
+			continue
 		}
 		tried++
 		nameless = k.ID() == ""
@@ -207,17 +208,21 @@ func signer(t *compact.Token, candidates []*Key) (*Key, error) {
 		}
 	}
 	h := Header(t.Header)
+	more := ""
+	if left > 0 {
+		more = ", and " + show.Count(left, "more key") + " not tried: checking them would cost too much"
+	}
 	switch {
 	case usable == 0:
 		return nil, fault.Invalid("the key source has no "+naming(h), ErrKeyNotFound)
 	case tried == 0:
 		return nil, fault.Invalid(wrongAlg.describe(h), ErrAlgorithmNotAllowed)
 	case h.KeyID != "" && nameless:
-		return nil, fault.Invalid(naming(h)+" not found, and the signature does not verify with any key without a kid", jwt.ErrTokenSignatureInvalid, ErrKeyNotFound)
+		return nil, fault.Invalid(naming(h)+" not found, and the signature does not verify with any key without a kid"+more, jwt.ErrTokenSignatureInvalid, ErrKeyNotFound)
 	case tried == 1:
-		return nil, fault.Invalid("the signature does not verify with "+naming(h), jwt.ErrTokenSignatureInvalid)
+		return nil, fault.Invalid("the signature does not verify with "+naming(h)+more, jwt.ErrTokenSignatureInvalid)
 	default:
-		return nil, fault.Invalid("the signature does not verify with any of "+show.Count(tried, "candidate")+" for "+naming(h), jwt.ErrTokenSignatureInvalid)
+		return nil, fault.Invalid("the signature does not verify with any of "+show.Count(tried, "candidate")+" for "+naming(h)+more, jwt.ErrTokenSignatureInvalid)
 	}
 }
 
