@@ -52,6 +52,9 @@ type Config struct {
 	// scheme. Empty: to none. Nil: to the host of each Request's URL, and by a
 	// redirect to no other.
 	HeaderHosts []string
+	// MoreHeaders go to hosts of their own. Of two headers with one name the
+	// later one is sent.
+	MoreHeaders []HeaderGroup
 	// Timeout limits one attempt, with its redirects and the whole body. 0: no
 	// limit but that of the context.
 	Timeout time.Duration
@@ -99,8 +102,7 @@ type Response struct {
 // Fetcher gets documents. It is safe for concurrent use.
 type Fetcher struct {
 	cfg     Config
-	headers headers
-	hosts   []headerHost
+	headers []headers   // the first go everywhere
 	client  http.Client // Transport is nil where the Fetcher has its own
 
 	mu      sync.Mutex
@@ -111,12 +113,9 @@ type Fetcher struct {
 // New returns a Fetcher. It copies the client and the header, does no I/O and
 // starts no goroutine.
 func New(cfg Config) *Fetcher {
-	f := &Fetcher{cfg: cfg, headers: newHeaders(cfg.Header, cfg.HeaderFuncs)}
-	for _, s := range cfg.HeaderHosts {
-		if h, err := parseHeaderHost(s); err == nil { // what is no host matches none
-			f.hosts = append(f.hosts, h)
-		}
-	}
+	groups := append([]HeaderGroup{{cfg.Header, cfg.HeaderFuncs, cfg.HeaderHosts}}, cfg.MoreHeaders...)
+	f := &Fetcher{cfg: cfg, headers: newHeaders(groups)}
+	f.cfg.Header, f.cfg.HeaderFuncs, f.cfg.HeaderHosts, f.cfg.MoreHeaders = nil, nil, nil, nil // they are in headers now
 	// One more byte than MaxSize is read, so that must be a number as well.
 	f.cfg.MaxSize = min(max(cfg.MaxSize, 0), math.MaxInt64-1)
 	var theirs func(*http.Request, []*http.Request) error

@@ -74,19 +74,6 @@ func (h headerHost) is(u *url.URL) bool {
 	return want == port && h.name == strings.ToLower(u.Hostname())
 }
 
-// permits says whether configured headers may go to target in a Get of first.
-func (f *Fetcher) permits(target, first *url.URL) bool {
-	if f.cfg.HeaderHosts == nil {
-		return hostPort(target) == hostPort(first)
-	}
-	for _, h := range f.hosts {
-		if h.is(target) {
-			return true
-		}
-	}
-	return false
-}
-
 // hostPort returns the host and port of u in a form that can be compared. The
 // default port of the scheme is left out, so that an upgrade from http to
 // https is no change of host.

@@ -228,3 +228,30 @@ func TestHeaderHost_OfURL(t *testing.T) {
 		}
 	}
 }
+
+// Two groups of headers have hosts of their own, and the later one wins where
+// both may go.
+func TestHeaderHosts_OfEachGroup(t *testing.T) {
+	const a, b, c = "https://a.example/", "https://b.example/", "https://c.example/"
+	h := &hops{to: map[string]string{a: b, b: c}}
+	said := func(v string) func(context.Context) (string, error) {
+		return func(context.Context) (string, error) { return v, nil }
+	}
+	f := New(Config{
+		Client: &http.Client{Transport: h}, MaxSize: 10, HeaderHosts: []string{},
+		MoreHeaders: []HeaderGroup{
+			{http.Header{"X-Key": {"first"}}, []HeaderFunc{{"X-Token", said("first")}}, []string{"b.example", "c.example"}},
+			{http.Header{"X-Key": {"second"}}, []HeaderFunc{{"X-Token", said("second")}}, []string{"a.example", "b.example"}},
+		},
+	})
+	if _, err := f.Get(t.Context(), Request{URL: a}); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range h.seen {
+		got = append(got, r.URL.Host+" "+strings.Join(append(r.Header["X-Key"], r.Header["X-Token"]...), " "))
+	}
+	if want := "a.example second second; b.example second second; c.example first first"; strings.Join(got, "; ") != want {
+		t.Errorf("%v, want %s", got, want)
+	}
+}

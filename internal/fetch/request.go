@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,37 +22,74 @@ type HeaderFunc struct {
 	Value func(ctx context.Context) (string, error)
 }
 
-// headers are the configured headers, by where they go.
+// HeaderGroup is what [Config] says of headers, for more of them that go to
+// other hosts.
+type HeaderGroup struct {
+	Header http.Header
+	Funcs  []HeaderFunc
+	Hosts  []string // as Config.HeaderHosts
+}
+
+// headers are configured headers and where they go.
 type headers struct {
-	everywhere, private           http.Header
-	funcsEverywhere, funcsPrivate []HeaderFunc
+	static    http.Header
+	funcs     []HeaderFunc
+	hosts     []headerHost
+	firstHost bool // to the host of the Request's URL alone; hosts is empty
 }
 
-func newHeaders(static http.Header, funcs []HeaderFunc) headers {
-	h := headers{everywhere: http.Header{}, private: http.Header{}}
-	for name, values := range static {
-		switch name = http.CanonicalHeaderKey(name); {
-		case name == "Accept-Encoding": // see Config.Header
-		case isPublic(name):
-			h.everywhere[name] = append([]string(nil), values...)
-		default:
-			h.private[name] = append([]string(nil), values...)
+// newHeaders sorts what is configured: first what goes everywhere, then one for
+// each group.
+func newHeaders(groups []HeaderGroup) []headers {
+	all := []headers{{static: http.Header{}}}
+	for _, g := range groups {
+		if len(g.Header)+len(g.Funcs) == 0 {
+			continue
+		}
+		h := headers{static: http.Header{}, firstHost: g.Hosts == nil}
+		for _, s := range g.Hosts {
+			if host, err := parseHeaderHost(s); err == nil { // what is no host matches none
+				h.hosts = append(h.hosts, host)
+			}
+		}
+		for name, values := range g.Header {
+			switch name = http.CanonicalHeaderKey(name); {
+			case name == "Accept-Encoding": // see Config.Header
+			case IsPublicHeader(name):
+				all[0].static[name] = append([]string(nil), values...)
+			default:
+				h.static[name] = append([]string(nil), values...)
+			}
+		}
+		for _, f := range g.Funcs {
+			switch f.Name = http.CanonicalHeaderKey(f.Name); {
+			case f.Name == "Accept-Encoding":
+			case IsPublicHeader(f.Name):
+				all[0].funcs = append(all[0].funcs, f)
+			default:
+				h.funcs = append(h.funcs, f)
+			}
+		}
+		if len(h.static)+len(h.funcs) > 0 {
+			all = append(all, h)
 		}
 	}
-	for _, f := range funcs {
-		switch f.Name = http.CanonicalHeaderKey(f.Name); {
-		case f.Name == "Accept-Encoding":
-		case isPublic(f.Name):
-			h.funcsEverywhere = append(h.funcsEverywhere, f)
-		default:
-			h.funcsPrivate = append(h.funcsPrivate, f)
-		}
-	}
-	return h
+	return all
 }
 
-// isPublic tells the headers that are no credentials.
-func isPublic(name string) bool { return name == "Accept" || name == "User-Agent" }
+// permits says whether these headers may go to target in a Get of first.
+func (h *headers) permits(target, first *url.URL) bool {
+	if h.firstHost {
+		return hostPort(target) == hostPort(first)
+	}
+	return slices.ContainsFunc(h.hosts, func(host headerHost) bool { return host.is(target) })
+}
+
+// IsPublicHeader tells the headers that are no credentials, and go everywhere.
+func IsPublicHeader(name string) bool {
+	name = http.CanonicalHeaderKey(name)
+	return name == "Accept" || name == "User-Agent"
+}
 
 // sending is one attempt on its way from host to host. It travels in the
 // context of the requests, where the redirect policy finds it.
@@ -59,9 +97,9 @@ type sending struct {
 	f        *Fetcher
 	first    *url.URL
 	last     *url.URL // of the last request
-	withheld bool     // there are configured headers, and that request had none
+	withheld bool     // some of the configured headers were not in that request
 
-	asked [2]http.Header // what the functions said, public and private; nil: not asked
+	asked []http.Header // what the functions of each headers said; nil: not asked
 }
 
 type sendingKey struct{}
@@ -69,29 +107,35 @@ type sendingKey struct{}
 // set gives a request to one host its configured headers, and takes away what
 // net/http copied from the request to an earlier host.
 func (s *sending) set(req *http.Request) error {
-	h := &s.f.headers
 	s.last = req.URL
-	for name := range h.private {
-		req.Header.Del(name)
+	all := s.f.headers
+	for _, h := range all[1:] {
+		for name := range h.static {
+			req.Header.Del(name)
+		}
+		for _, fn := range h.funcs {
+			req.Header.Del(fn.Name)
+		}
 	}
-	for _, fn := range h.funcsPrivate {
-		req.Header.Del(fn.Name)
+	if s.asked == nil {
+		s.asked = make([]http.Header, len(all))
 	}
-	if err := s.add(req, h.everywhere, h.funcsEverywhere, 0); err != nil {
-		return err
+	s.withheld = false
+	for i := range all {
+		if i > 0 && !all[i].permits(req.URL, s.first) {
+			s.withheld = true
+		} else if err := s.add(req, i); err != nil {
+			return err
+		}
 	}
-	s.withheld = !s.f.permits(req.URL, s.first)
-	if s.withheld {
-		s.withheld = len(h.private)+len(h.funcsPrivate) > 0
-		return nil
-	}
-	return s.add(req, h.private, h.funcsPrivate, 1)
+	return nil
 }
 
-func (s *sending) add(req *http.Request, static http.Header, funcs []HeaderFunc, slot int) error {
-	if s.asked[slot] == nil {
-		values := make(http.Header, len(funcs))
-		for _, fn := range funcs {
+func (s *sending) add(req *http.Request, i int) error {
+	h := &s.f.headers[i]
+	if s.asked[i] == nil {
+		values := make(http.Header, len(h.funcs))
+		for _, fn := range h.funcs {
 			value, err := fn.ask(req.Context())
 			if err != nil {
 				return &headerError{fn.Name, err}
@@ -100,9 +144,9 @@ func (s *sending) add(req *http.Request, static http.Header, funcs []HeaderFunc,
 				values[fn.Name] = []string{value}
 			}
 		}
-		s.asked[slot] = values
+		s.asked[i] = values
 	}
-	for _, from := range []http.Header{static, s.asked[slot]} {
+	for _, from := range []http.Header{h.static, s.asked[i]} {
 		for name, values := range from {
 			if name == "Host" { // net/http ignores it in the header
 				if len(values) > 0 {
