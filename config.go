@@ -1,10 +1,13 @@
 package jwks
 
 import (
+	"context"
+	"crypto/tls"
 	"log/slog"
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +29,9 @@ type clientConfig struct {
 	uses                                         []string // of keys that sign; nil: the default
 
 	httpClient  *http.Client
-	header      http.Header
+	tls         *tls.Config
+	headers     []header
+	headerHosts []headerHost
 	timeout     time.Duration
 	retries     int
 	maxDocument int64
@@ -34,7 +39,6 @@ type clientConfig struct {
 	publicOnly  bool
 
 	ttl          time.Duration
-	ttlSet       bool
 	minTTL       time.Duration
 	noCache      bool
 	refreshAhead float64
@@ -48,12 +52,15 @@ type clientConfig struct {
 	observer func(Event)
 
 	accelerator Accelerator
+
+	list          int            // that the options at hand are of: 0, or 1 for those that come after [ownOptions]
+	said          map[string]int // the list of each option that has rivals
+	cameAtRunTime bool           // the issuer is one that nobody listed
 }
 
 // newClientConfig applies the options and returns every problem at once.
 func newClientConfig(opts []ClientOption) (*clientConfig, []error) {
 	c := &clientConfig{
-		header:       http.Header{},
 		timeout:      defaultTimeout,
 		retries:      defaultRetries,
 		maxDocument:  defaultMaxDocument,
@@ -78,12 +85,9 @@ func newClientConfig(opts []ClientOption) (*clientConfig, []error) {
 
 // check checks what needs all options to be known.
 func (c *clientConfig) check() []error {
-	errs := c.checkURLs()
+	errs := append(c.settleRivals(), c.checkURLs()...)
 	if !c.hasSource {
 		errs = append(errs, configError("NewClient", "no source: want WithIssuer, WithJWKSURL, WithDiscoveryURL or WithKeySet"))
-	}
-	if c.noCache && c.ttlSet {
-		errs = append(errs, configError("WithoutCache", "contradicts WithTTL"))
 	}
 	if len(c.aliases) > 0 && c.issuer == "" && !c.discovers() {
 		errs = append(errs, configError("WithIssuerAliases", "there is no issuer that they stand for: say WithIssuer"))
@@ -138,18 +142,6 @@ func (c *clientConfig) discoversFromIssuer() bool {
 	return c.jwksURL == "" && c.discoveryURL == "" && c.issuer != "" && (c.seed == nil || isWeb(c.issuer))
 }
 
-// headerHosts are the hosts that configured headers may go to: those that the
-// configuration names. Never nil.
-func (c *clientConfig) headerHosts() []string {
-	hosts := []string{}
-	for _, named := range []string{c.issuer, c.discoveryURL, c.jwksURL} {
-		if u, err := url.Parse(named); err == nil && isWeb(named) {
-			hosts = append(hosts, fetch.HeaderHostOf(u))
-		}
-	}
-	return hosts
-}
-
 // deadline is how long one refresh may take: long enough for one attempt at
 // each of its documents.
 func (c *clientConfig) deadline() time.Duration {
@@ -186,4 +178,169 @@ func (c *clientConfig) cache() cacheConfig {
 // bindsIssuer says whether the keys will be bound to an issuer.
 func (c *clientConfig) bindsIssuer() bool {
 	return c.issuer != "" || c.discovers() && c.seed == nil // a seed comes before the document that names the issuer
+}
+
+// ownOptions stands between the options for all issuers and those of one, which
+// win over the former where both cannot hold.
+func ownOptions() ClientOption {
+	return clientOption(func(c *clientConfig) error { c.list++; return nil })
+}
+
+// say notes that an option with rivals was given.
+func (c *clientConfig) say(option string) {
+	if c.said == nil {
+		c.said = make(map[string]int)
+	}
+	c.said[option] = c.list
+}
+
+// rivals are pairs of options that cannot both hold, each with what takes it
+// back.
+var rivals = []struct {
+	a, b               string
+	withoutA, withoutB func(*clientConfig)
+}{
+	{"WithoutCache", "WithTTL",
+		func(c *clientConfig) { c.noCache = false },
+		func(c *clientConfig) { c.ttl = defaultTTL }},
+	{"WithTLSConfig", "WithHTTPClient",
+		func(c *clientConfig) { c.tls = nil },
+		func(c *clientConfig) { c.httpClient = nil }},
+}
+
+// settleRivals refuses rivals in one list of options. Of rivals in two lists
+// the later one holds.
+func (c *clientConfig) settleRivals() []error {
+	var errs []error
+	for _, r := range rivals {
+		a, saidA := c.said[r.a]
+		b, saidB := c.said[r.b]
+		switch {
+		case !saidA || !saidB:
+		case a == b:
+			errs = append(errs, configError(r.a, "contradicts %s", r.b))
+		case a < b:
+			r.withoutA(c)
+		default:
+			r.withoutB(c)
+		}
+	}
+	c.said = nil
+	return errs
+}
+
+// header is a header field of the configuration: with a value, or with a
+// function for it.
+type header struct {
+	name, value string
+	f           func(context.Context) (string, error)
+	list        int // that it was in
+}
+
+// headerHost is a host that header fields may go to.
+type headerHost struct {
+	host string
+	list int
+}
+
+// headerGroups sorts the configured headers by where they may go. Those that
+// are common to all issuers may go to a host that nobody listed only if it was
+// named for them.
+func (c *clientConfig) headerGroups() []fetch.HeaderGroup {
+	if len(c.headers) == 0 {
+		return nil
+	}
+	named := []string{} // not nil, which would be any host
+	for _, place := range []string{c.issuer, c.discoveryURL, c.jwksURL} {
+		if u, err := url.Parse(place); err == nil && isWeb(place) {
+			named = append(named, fetch.HeaderHostOf(u))
+		}
+	}
+	common := []string{}
+	for _, h := range c.headerHosts {
+		named = append(named, h.host)
+		if h.list == 0 {
+			common = append(common, h.host)
+		}
+	}
+	groups := []fetch.HeaderGroup{{Header: http.Header{}, Hosts: common}, {Header: http.Header{}, Hosts: named}}
+	for _, h := range c.headers {
+		g := &groups[1]
+		if c.cameAtRunTime && h.list == 0 {
+			g = &groups[0]
+		}
+		if h.f != nil {
+			g.Funcs = append(g.Funcs, fetch.HeaderFunc{Name: h.name, Value: h.f})
+		} else {
+			g.Header.Add(h.name, h.value)
+		}
+	}
+	return groups
+}
+
+// sendsSecrets says whether there are headers that must not go everywhere.
+func (c *clientConfig) sendsSecrets() bool {
+	return slices.ContainsFunc(c.headers, func(h header) bool { return !fetch.IsPublicHeader(h.name) })
+}
+
+// Kinds of options.
+
+func sourceOption(option, value string, set func(*clientConfig)) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		c.hasSource = true
+		return nonEmpty(option, value, set).applyClient(c)
+	})
+}
+
+func nonEmpty(option, value string, set func(*clientConfig)) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		if value == "" {
+			return configError(option, "the value is empty")
+		}
+		set(c)
+		return nil
+	})
+}
+
+func notNegative(option string, n int, set func(*clientConfig)) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		if n < 0 {
+			return configError(option, "%d is negative", n)
+		}
+		set(c)
+		return nil
+	})
+}
+
+func notNegativeDuration(option string, d time.Duration, set func(*clientConfig)) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		if d < 0 {
+			return configError(option, "%v is negative", d)
+		}
+		set(c)
+		return nil
+	})
+}
+
+// headerOption is for a header field that get makes, or finds fault with.
+func headerOption(option, name string, get func() (header, error)) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		if !isToken(name) {
+			return configError(option, "%s is not a header name", show.Quote(name))
+		}
+		h, err := get()
+		if err != nil {
+			return err
+		}
+		h.name, h.list = name, c.list
+		c.headers = append(c.headers, h)
+		return nil
+	})
+}
+
+// isToken checks RFC 9110 section 5.6.2.
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+	})
 }

@@ -1,6 +1,8 @@
 package jwks
 
 import (
+	"context"
+	"crypto/tls"
 	"log/slog"
 	"math"
 	"net/http"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-22400188/jwks/internal/binding"
+	"github.com/seed-22400188/jwks/internal/fetch"
 	"github.com/seed-22400188/jwks/internal/show"
 )
 
@@ -119,10 +122,11 @@ func WithDiscoveryPath(path string) ClientOption {
 
 // How it fetches.
 
-// WithHTTPClient sets the HTTP client: for proxies, mTLS, custom CAs, tracing.
+// WithHTTPClient sets the HTTP client: for tracing and transports of one's own.
 // Its cookie jar is not used, and redirects are limited further (at most 3,
 // never from https to http). Default: a transport of our own, which takes
-// proxies from the environment and nothing from [http.DefaultTransport].
+// proxies from the environment, TLS from [WithTLSConfig], and nothing from
+// [http.DefaultTransport].
 func WithHTTPClient(client *http.Client) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		if client == nil {
@@ -132,33 +136,82 @@ func WithHTTPClient(client *http.Client) ClientOption {
 			return configError("WithHTTPClient", "the client's transport is a nil %T", client.Transport)
 		}
 		c.httpClient = client
+		c.say("WithHTTPClient")
 		return nil
 	})
 }
 
-// WithHeader sends a header field to the hosts that the configuration names, by
-// [WithIssuer], [WithDiscoveryURL] and [WithJWKSURL], and to no others, neither
-// because a discovery document names them nor by a redirect; repeatable.
-// "User-Agent" and "Accept" go everywhere. "Host" sets the host that is asked
-// for; "Accept-Encoding" is left to net/http, which decodes what it asks for.
-func WithHeader(name, value string) ClientOption {
+// WithTLSConfig sets the authorities that servers must be certified by, and
+// client certificates, without an HTTP client of one's own; proxies still come
+// from the environment. Default: what crypto/tls does. The config is copied.
+// InsecureSkipVerify is [ErrConfig], for it lets whoever answers choose the
+// keys, and so is WithTLSConfig beside [WithHTTPClient], whose transport has
+// its own.
+func WithTLSConfig(config *tls.Config) ClientOption {
 	return clientOption(func(c *clientConfig) error {
-		if !isToken(name) {
-			return configError("WithHeader", "%s is not a header name", show.Quote(name))
+		switch {
+		case config == nil:
+			return configError("WithTLSConfig", "the config is nil")
+		case config.InsecureSkipVerify:
+			return configError("WithTLSConfig", "InsecureSkipVerify lets whoever answers choose the keys; set RootCAs to the authority of the server")
 		}
-		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-			return configError("WithHeader", "the value of %s has control characters", name)
-		}
-		c.header = c.header.Clone() // options may be shared by clients
-		c.header.Add(name, value)
+		c.tls = config.Clone()
+		c.say("WithTLSConfig")
 		return nil
 	})
 }
 
-// isToken checks RFC 9110 section 5.6.2.
-func isToken(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+// WithHeader sends a header field to the hosts that the configuration names, in
+// [WithIssuer], [WithDiscoveryURL], [WithJWKSURL] and [WithHeaderHosts], and to
+// no others: not to a "jwks_uri" on another host, nor through a redirect to
+// one. User-Agent and Accept are no secrets and go everywhere. Repeatable.
+// "Host" sets the host that is asked for; "Accept-Encoding" is left to
+// net/http, which decodes what it asks for.
+//
+// Among [WithClientOptions] it goes to listed issuers; to issuers that a
+// [TrustIssuerFunc] admits go those that the function returns, and the common
+// ones only to hosts of a common WithHeaderHosts. Beside [TrustAnyIssuer] it is
+// [ErrConfig].
+func WithHeader(name, value string) ClientOption {
+	return headerOption("WithHeader", name, func() (header, error) {
+		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+			return header{}, configError("WithHeader", "the value of %s has control characters", name)
+		}
+		return header{value: value}, nil
+	})
+}
+
+// WithHeaderFunc is [WithHeader] with a value that changes, such as a token in
+// a file: f is asked before each attempt that sends the field, with the context
+// of that attempt. "" leaves the field out; an error, or a value with control
+// characters, fails the attempt. Its text is quoted in errors and logs, so it
+// must not hold the value. The last of several functions for one field, or
+// the function beside a WithHeader for it, is the one that counts.
+func WithHeaderFunc(name string, f func(ctx context.Context) (string, error)) ClientOption {
+	return headerOption("WithHeaderFunc", name, func() (header, error) {
+		if f == nil {
+			return header{}, configError("WithHeaderFunc", "the function for %s is nil", name)
+		}
+		return header{f: f}, nil
+	})
+}
+
+// WithHeaderHosts names further hosts that the fields of [WithHeader] and
+// [WithHeaderFunc] may go to, such as that of a "jwks_uri":
+// "keys.example.com", or with a port "10.0.0.1:8443". Without one it is the
+// default port of the scheme. Default: none. Repeatable.
+func WithHeaderHosts(hosts ...string) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		if len(hosts) == 0 {
+			return configError("WithHeaderHosts", "the list is empty")
+		}
+		for _, host := range hosts {
+			if err := fetch.CheckHeaderHost(host); err != nil {
+				return configError("WithHeaderHosts", "%v", err)
+			}
+			c.headerHosts = append(c.headerHosts, headerHost{host, c.list})
+		}
+		return nil
 	})
 }
 
@@ -275,7 +328,8 @@ func WithTTL(d time.Duration) ClientOption {
 		if d <= 0 {
 			return configError("WithTTL", "%v is not positive; to fetch for every lookup say WithoutCache", d)
 		}
-		c.ttl, c.ttlSet = d, true
+		c.ttl = d
+		c.say("WithTTL")
 		return nil
 	})
 }
@@ -300,7 +354,11 @@ func WithMinTTL(d time.Duration) ClientOption {
 // There are no stale answers and no budget, but the backoff after failures
 // holds.
 func WithoutCache() ClientOption {
-	return clientOption(func(c *clientConfig) error { c.noCache = true; return nil })
+	return clientOption(func(c *clientConfig) error {
+		c.noCache = true
+		c.say("WithoutCache")
+		return nil
+	})
 }
 
 // WithRefreshAhead sets the fraction of the TTL after which a lookup refreshes
@@ -383,43 +441,6 @@ func WithObserver(f func(Event)) ClientOption {
 			return configError("WithObserver", "the function is nil")
 		}
 		c.observer = f
-		return nil
-	})
-}
-
-func sourceOption(option, value string, set func(*clientConfig)) ClientOption {
-	return clientOption(func(c *clientConfig) error {
-		c.hasSource = true
-		return nonEmpty(option, value, set).applyClient(c)
-	})
-}
-
-func nonEmpty(option, value string, set func(*clientConfig)) ClientOption {
-	return clientOption(func(c *clientConfig) error {
-		if value == "" {
-			return configError(option, "the value is empty")
-		}
-		set(c)
-		return nil
-	})
-}
-
-func notNegative(option string, n int, set func(*clientConfig)) ClientOption {
-	return clientOption(func(c *clientConfig) error {
-		if n < 0 {
-			return configError(option, "%d is negative", n)
-		}
-		set(c)
-		return nil
-	})
-}
-
-func notNegativeDuration(option string, d time.Duration, set func(*clientConfig)) ClientOption {
-	return clientOption(func(c *clientConfig) error {
-		if d < 0 {
-			return configError(option, "%v is negative", d)
-		}
-		set(c)
 		return nil
 	})
 }

@@ -28,18 +28,26 @@ type origin struct {
 func newOrigin(cfg *clientConfig) origin {
 	client := cfg.httpClient
 	if cfg.publicOnly {
-		client = publicnet.Client(client)
+		client = guardedClient(cfg)
 	}
 	return origin{cfg, fetch.New(fetch.Config{
 		Client:      client,
-		Header:      cfg.header,
-		HeaderHosts: cfg.headerHosts(),
+		TLS:         cfg.tls,
+		MoreHeaders: cfg.headerGroups(),
 		Timeout:     cfg.timeout,
 		Retries:     cfg.retries,
 		MaxSize:     cfg.maxDocument,
 		AllowHTTP:   cfg.insecure,
 		UserAgent:   fetch.UserAgent,
 	})}
+}
+
+// guardedClient is the client of the configuration kept on the public Internet.
+func guardedClient(cfg *clientConfig) *http.Client {
+	if cfg.httpClient == nil {
+		return publicnet.New(cfg.tls)
+	}
+	return publicnet.Client(cfg.httpClient)
 }
 
 // inquiry is what one load needs to know.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -78,18 +77,14 @@ func (c *issuersConfig) checkCommon() []error {
 	if common.aliases != nil && c.dynamic() {
 		errs = append(errs, configError("WithClientOptions", "WithIssuerAliases is for one issuer; give it to TrustIssuer"))
 	}
-	if c.anyIssuer && slices.ContainsFunc(slices.Sorted(maps.Keys(common.header)), isForConfiguredHosts) {
-		errs = append(errs, configError("WithClientOptions", "WithHeader contradicts TrustAnyIssuer: it would be sent to whatever host a token names"))
-	}
 	if c.anyIssuer {
-		c.guarded = publicnet.Client(common.httpClient)
+		if common.sendsSecrets() {
+			errs = append(errs, configError("WithClientOptions", "WithHeader and WithHeaderFunc contradict TrustAnyIssuer, but for User-Agent and Accept: whoever made a token would be sent them"))
+		}
+		c.guarded = guardedClient(common)
 	}
 	return errs
 }
-
-// isForConfiguredHosts says whether a header is kept from other hosts than the
-// configured ones.
-func isForConfiguredHosts(name string) bool { return name != "User-Agent" && name != "Accept" }
 
 // dynamic says that issuers may come up at run time.
 func (c *issuersConfig) dynamic() bool { return c.trustFunc != nil || c.anyIssuer }
@@ -118,7 +113,12 @@ func (c *issuersConfig) clientOptions(issuer string, extra []ClientOption) []Cli
 			return nil
 		}))
 	}
-	return append(opts, extra...)
+	return append(append(opts, ownOptions()), extra...)
+}
+
+// atRunTime is for an issuer that nobody listed.
+func atRunTime() ClientOption {
+	return clientOption(func(c *clientConfig) error { c.cameAtRunTime = true; return nil })
 }
 
 // distinct takes joined errors apart and leaves out repetitions: a
@@ -301,7 +301,7 @@ func (s *Issuers) runTrustFunc(ctx context.Context, issuer string, asked *call[*
 		asked.err = trustFuncError(issuer, err)
 		return
 	}
-	c, err := s.cfg.newClient(issuer, opts)
+	c, err := s.cfg.newClient(issuer, append([]ClientOption{atRunTime()}, opts...))
 	if err != nil {
 		asked.err = undecidedError(issuer, strings.ReplaceAll(bare(err), "\n", "; "))
 		return
@@ -354,7 +354,7 @@ func (s *Issuers) admitAnyone(issuer string) (*Client, error) {
 	if err != nil {
 		return nil, notTrustedBecause(issuer, err.Error(), nil)
 	}
-	c, err := s.cfg.newClient(issuer, []ClientOption{WithHTTPClient(s.cfg.guarded)})
+	c, err := s.cfg.newClient(issuer, []ClientOption{atRunTime(), WithHTTPClient(s.cfg.guarded)})
 	if err != nil {
 		return nil, fault.Unavailable("no client for issuer " + show.Quote(issuer) + ": " + strings.ReplaceAll(bare(err), "\n", "; "))
 	}

@@ -1,6 +1,8 @@
 package client
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"math"
@@ -16,6 +18,7 @@ import (
 func TestClient_OptionsRefused(t *testing.T) {
 	const iss = "https://issuer.example"
 	good := jwks.WithIssuer(iss)
+	value := func(context.Context) (string, error) { return "", nil }
 	type options []jwks.ClientOption
 	tests := []struct {
 		rule  string
@@ -58,6 +61,17 @@ func TestClient_OptionsRefused(t *testing.T) {
 		{"a header without a name", options{good, jwks.WithHeader("", "x")}, []string{"WithHeader"}},
 		{"an invalid header name", options{good, jwks.WithHeader("X Y", "x")}, []string{"WithHeader"}},
 		{"a header value with a line break", options{good, jwks.WithHeader("X", "a\r\nEvil: b")}, []string{"WithHeader"}},
+
+		{"a header function without a name", options{good, jwks.WithHeaderFunc("", value)}, []string{"WithHeaderFunc"}},
+		{"a nil header function", options{good, jwks.WithHeaderFunc("X", nil)}, []string{"WithHeaderFunc"}},
+		{"no header host", options{good, jwks.WithHeaderHosts()}, []string{"WithHeaderHosts"}},
+		{"an empty header host", options{good, jwks.WithHeaderHosts("a.example", "")}, []string{"WithHeaderHosts"}},
+		{"a URL as header host", options{good, jwks.WithHeaderHosts("https://a.example")}, []string{"WithHeaderHosts"}},
+		{"a header host with a bad port", options{good, jwks.WithHeaderHosts("a.example:0")}, []string{"WithHeaderHosts"}},
+		{"a nil TLS config", options{good, jwks.WithTLSConfig(nil)}, []string{"WithTLSConfig"}},
+		{"a TLS config that verifies nothing", options{good, jwks.WithTLSConfig(&tls.Config{InsecureSkipVerify: true})}, []string{"WithTLSConfig"}},
+		{"a TLS config and an HTTP client", options{good, jwks.WithTLSConfig(&tls.Config{}), jwks.WithHTTPClient(&http.Client{})}, []string{"WithTLSConfig"}},
+		{"an HTTP client and a TLS config", options{good, jwks.WithHTTPClient(&http.Client{}), jwks.WithTLSConfig(&tls.Config{})}, []string{"WithTLSConfig"}},
 
 		{"a timeout of 0", options{good, jwks.WithTimeout(0)}, []string{"WithTimeout"}},
 		{"a negative timeout", options{good, jwks.WithTimeout(-1)}, []string{"WithTimeout"}},
