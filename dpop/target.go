@@ -36,21 +36,27 @@ func sameTarget(htu, target string) (same, ok bool) {
 // not an absolute URL of a host, and for user information, which no request has.
 func normalize(raw string) (string, bool) {
 	u, err := url.Parse(raw)
-	if err != nil || u.Scheme == "" || u.Hostname() == "" || u.Opaque != "" || u.User != nil {
+	if err != nil || u.Scheme == "" || u.Opaque != "" || u.User != nil || !isHost(u.Hostname()) {
 		return "", false
 	}
 	host, port := strings.ToLower(u.Hostname()), u.Port()
-	if strings.Contains(host, ":") {
+	switch {
+	case port != "" && port != defaultPort(u.Scheme):
+		host = net.JoinHostPort(host, port)
+	case strings.Contains(host, ":"):
 		host = "[" + host + "]"
-	}
-	if port != "" && port != defaultPort(u.Scheme) {
-		host = net.JoinHostPort(strings.Trim(host, "[]"), port)
 	}
 	path := removeDotSegments(normalizeEscapes(u.EscapedPath()))
 	if path == "" {
 		path = "/"
 	}
 	return u.Scheme + "://" + host + path, true
+}
+
+// isHost says that a Host header may have this name or address. url.Parse also
+// takes zones and sub-delimiters.
+func isHost(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool { return r < 0x80 && r != ':' && !isUnreserved(byte(r)) })
 }
 
 func defaultPort(scheme string) string {
