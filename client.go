@@ -41,7 +41,7 @@ func NewClient(opts ...ClientOption) (*Client, error) {
 			seed.accelerate(cfg.accelerator)
 		}
 		if seed.Len() == 0 {
-			return nil, configError("WithKeySet", "all its keys name another issuer than %s", show.Quote(cfg.issuer))
+			return nil, configError("WithKeySet", "all its keys name another issuer than %s", show.Own(cfg.issuer))
 		}
 		c.cache.installSeed(seed)
 	}

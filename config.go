@@ -97,11 +97,11 @@ func (c *clientConfig) check() []error {
 		errs = append(errs, configError("WithTenants", "there is no issuer to fill in: say WithIssuer"))
 	case c.issuer == "":
 	case strings.Contains(c.issuer, "?") && c.discoversFromIssuer():
-		errs = append(errs, configError("WithIssuer", "%s has a query, so discovery cannot append its path", show.QuoteURL(c.issuer)))
+		errs = append(errs, configError("WithIssuer", "%s has a query, so discovery cannot append its path", show.QuotePlace(c.issuer)))
 	case binding.IsTemplate(c.issuer) && !c.tenantsSet:
-		errs = append(errs, configError("WithIssuer", "%s stands for many tenants: name them with WithTenants(id, …), or allow any with WithTenants()", show.Quote(c.issuer)))
+		errs = append(errs, configError("WithIssuer", "%s stands for many tenants: name them with WithTenants(id, …), or allow any with WithTenants()", show.Own(c.issuer)))
 	case !binding.IsTemplate(c.issuer) && c.tenantsSet:
-		errs = append(errs, configError("WithTenants", "the issuer %s has no %s to fill in", show.Quote(c.issuer), binding.Placeholder))
+		errs = append(errs, configError("WithTenants", "the issuer %s has no %s to fill in", show.Own(c.issuer), binding.Placeholder))
 	}
 	return errs
 }
@@ -110,7 +110,9 @@ func (c *clientConfig) check() []error {
 func (c *clientConfig) checkURLs() []error {
 	var errs []error
 	if c.issuer != "" && c.discoversFromIssuer() {
-		if _, err := fetch.CheckURL(c.issuer, c.insecure); err != nil {
+		if hasPlaceholder(c.issuer) {
+			errs = append(errs, placeholderError("WithIssuer", c.issuer))
+		} else if _, err := fetch.CheckURL(c.issuer, c.insecure); err != nil {
 			errs = append(errs, configError("WithIssuer", "%v; only where nothing is discovered may it be any name", err))
 		}
 	}
@@ -118,11 +120,26 @@ func (c *clientConfig) checkURLs() []error {
 		if given.url == "" {
 			continue
 		}
+		if hasPlaceholder(given.url) {
+			errs = append(errs, placeholderError(given.option, given.url))
+			continue
+		}
 		if _, err := fetch.CheckURL(given.url, c.insecure); err != nil {
 			errs = append(errs, configError(given.option, "%v", err))
 		}
 	}
 	return errs
+}
+
+// hasPlaceholder says that a URL was copied from a documentation and not filled
+// in: no URL has these characters as they stand (RFC 3986 section 2).
+func hasPlaceholder(url string) bool {
+	return strings.ContainsAny(url, "{}<>") && !binding.IsTemplate(url)
+}
+
+func placeholderError(option, url string) error {
+	place, _, _ := strings.Cut(url, "?") // as it stands: braces would be escaped
+	return configError(option, "%s has a placeholder that nobody filled in", show.Quote(place[strings.LastIndexByte(place, '@')+1:]))
 }
 
 // static says that there is nowhere to fetch from.

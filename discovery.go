@@ -128,7 +128,7 @@ func (o origin) discover(ctx context.Context, q inquiry, next *loaded) error {
 		}
 		failed = append(failed, err)
 	}
-	return nowhere(failed)
+	return o.explainPlace(nowhere(failed))
 }
 
 // discoverAt fetches and checks the document of one place.
@@ -146,7 +146,7 @@ func (o origin) discoverAt(ctx context.Context, q inquiry, place string) (docume
 		err = o.checkMetadata(m, q.binding, place)
 	}
 	if err != nil {
-		return document{}, &FetchError{URL: place, StatusCode: http.StatusOK, Err: err}
+		return document{}, &FetchError{URL: place, StatusCode: http.StatusOK, Err: explainDocument(err, response)}
 	}
 	return document{m, place, time.Now().Add(-httpcache.Age(response.Header))}, nil
 }
@@ -184,7 +184,7 @@ func nowhere(failed []*FetchError) *FetchError {
 	var others []string
 	for i, e := range failed {
 		if i != main {
-			others = append(others, show.URL(e.URL)+": "+bare(e.Err))
+			others = append(others, show.Place(e.URL)+": "+bare(e.Err))
 		}
 	}
 	result.Err = fault.Unavailable(bare(result.Err)+"; nor at "+strings.Join(others, "; nor at "), result.Err)
@@ -250,9 +250,9 @@ func (o origin) checkMetadata(m *Metadata, b *binding.Binding, place string) err
 	case want == "" && err != nil:
 		return fault.Unavailable("the discovery document's issuer is unusable: "+err.Error(), ErrInvalidMetadata)
 	case err != nil && m.Issuer != want:
-		return fault.Unavailable("the discovery document's issuer is unusable, want "+show.Quote(want)+": "+err.Error(), ErrInvalidMetadata, ErrIssuerMismatch)
+		return fault.Unavailable("the discovery document's issuer is unusable, want "+show.Own(want)+": "+err.Error(), ErrInvalidMetadata, ErrIssuerMismatch)
 	case want != "" && m.Issuer != want:
-		return fault.Unavailable("the discovery document's issuer is "+show.Quote(m.Issuer)+", want "+show.Quote(want), ErrIssuerMismatch)
+		return fault.Unavailable("the discovery document's issuer "+show.Differs(m.Issuer, want)+": say WithIssuer as tokens and the document do, and WithDiscoveryURL if the document is elsewhere", ErrIssuerMismatch)
 	case want == "" && binding.IsTemplate(m.Issuer) && !o.cfg.tenantsSet:
 		return fault.Unavailable("the discovery document's issuer "+show.Quote(m.Issuer)+" stands for many tenants: name them with WithTenants", ErrInvalidMetadata)
 	}

@@ -113,7 +113,7 @@ func (e *FetchError) Unwrap() []error {
 func (e *FetchError) text() string {
 	var b strings.Builder
 	b.WriteString("fetching ")
-	b.WriteString(show.URL(e.URL))
+	b.WriteString(show.Place(e.URL))
 	switch {
 	case e.Err != nil:
 		b.WriteString(": ")

@@ -133,7 +133,7 @@ func (s *Issuers) Client(ctx context.Context, issuer string) (*Client, error) {
 		return c, nil
 	}
 	if s.dynamic == nil {
-		return nil, notTrusted(issuer)
+		return nil, s.notListed(issuer)
 	}
 	if c, ok := s.dynamic.Get(issuer); ok {
 		return c, nil
@@ -156,6 +156,24 @@ func notTrusted(issuer string) error {
 		return fault.Invalid("iss claim is missing, and no issuer can be trusted without it", ErrIssuerNotTrusted, jwt.ErrTokenInvalidIssuer, jwt.ErrTokenRequiredClaimMissing)
 	}
 	return notTrustedBecause(issuer, "", nil)
+}
+
+// notListed is notTrusted where only the list decides. It names the listed
+// issuer that people take for this one.
+func (s *Issuers) notListed(issuer string) error {
+	swapped := strings.Replace(issuer, "http://", "https://", 1)
+	if strings.HasPrefix(issuer, "https://") {
+		swapped = strings.Replace(issuer, "https://", "http://", 1)
+	}
+	for _, near := range []string{strings.TrimSuffix(issuer, "/"), issuer + "/", swapped, strings.TrimSuffix(swapped, "/"), swapped + "/", strings.ToLower(issuer)} {
+		if s.listed[near] == nil {
+			continue
+		}
+		if _, hint := show.Overlooked(issuer, []string{near}); hint != "" {
+			return notTrustedBecause(issuer, show.Own(near)+" is, "+hint, nil)
+		}
+	}
+	return notTrusted(issuer)
 }
 
 func notTrustedBecause(issuer, why string, cause error) error {

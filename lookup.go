@@ -326,7 +326,7 @@ func (c *cache) gaveUpError(err error) error {
 // notFoundLocked is for a lookup that the source answered and that found
 // nothing.
 func (c *cache) notFoundLocked(s *snapshot, w *wanted, v verdict, now freshness.Moment) error {
-	place := show.URL(s.jwksURL)
+	place := show.Place(s.jwksURL)
 	if s.jwksURL == "" {
 		place = c.origin.name()
 	}

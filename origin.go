@@ -3,9 +3,11 @@ package jwks
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/seed-22400188/jwks/internal/binding"
@@ -16,6 +18,7 @@ import (
 	"github.com/seed-22400188/jwks/internal/jwk"
 	"github.com/seed-22400188/jwks/internal/publicnet"
 	"github.com/seed-22400188/jwks/internal/show"
+	"github.com/seed-22400188/jwks/internal/strictjson"
 )
 
 // origin is where a key set comes from. It has no lock and no state: what a
@@ -113,7 +116,7 @@ func (o origin) load(ctx context.Context, q inquiry) (*loaded, error) {
 		return next, err
 	}
 	if err := o.read(response, q.last, next); err != nil {
-		return next, &FetchError{URL: next.jwksURL, StatusCode: http.StatusOK, Err: err}
+		return next, &FetchError{URL: next.jwksURL, StatusCode: http.StatusOK, Err: explainDocument(err, response)}
 	}
 	return next, nil
 }
@@ -234,7 +237,46 @@ func (o origin) tooLateError(l *loaded, took, deadline time.Duration) error {
 // name is how errors name the source of the keys.
 func (o origin) name() string {
 	if place := cmp.Or(o.cfg.jwksURL, o.cfg.issuer, o.cfg.discoveryURL); place != "" {
-		return show.URL(place)
+		return show.Place(place)
 	}
 	return "the static key set"
+}
+
+// explainDocument says what came in place of a key set or a discovery document,
+// where that is plain to see.
+func explainDocument(err error, response *fetch.Response) error {
+	reason, wanted := ErrInvalidKeySet, "a key set"
+	switch {
+	case errors.Is(err, ErrIssuerMismatch):
+		return err
+	case errors.Is(err, ErrInvalidMetadata):
+		reason, wanted = ErrInvalidMetadata, "a discovery document"
+	case !errors.Is(err, ErrInvalidKeySet):
+		return err
+	}
+	if what := fetch.Sniff(response.Body, response.Header.Get("Content-Type")); what != "" {
+		return fault.Unavailable("what came is "+what+", want "+wanted+", which is a JSON object", err)
+	}
+	var other struct {
+		Keys []json.RawMessage `json:"keys"`
+		URI  string            `json:"jwks_uri"`
+	}
+	switch json.Unmarshal(strictjson.TrimBOM(response.Body), &other); {
+	case reason == ErrInvalidKeySet && other.Keys == nil && other.URI != "":
+		return fault.Unavailable("what came is a discovery document, want a key set: say WithIssuer or WithDiscoveryURL instead of WithJWKSURL, or name its jwks_uri "+show.QuoteURL(other.URI), err)
+	case reason == ErrInvalidMetadata && other.Keys != nil && other.URI == "":
+		return fault.Unavailable("what came is a key set, want a discovery document: say WithJWKSURL for this URL", err)
+	}
+	return err
+}
+
+// explainPlace names the mistake in an issuer that is the URL of its document.
+func (o origin) explainPlace(err error) error {
+	var e *FetchError
+	if o.cfg.discoveryURL != "" || !strings.Contains(o.cfg.issuer, "/.well-known/") || !errors.As(err, &e) || e.Err == nil {
+		return err
+	}
+	explained := *e
+	explained.Err = fault.Unavailable(bare(e.Err)+"; the issuer is what comes before /.well-known/: say WithIssuer so, or WithDiscoveryURL for the document", e.Err)
+	return &explained
 }

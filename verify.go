@@ -208,9 +208,9 @@ func signer(t *compact.Token, candidates []*Key) (*Key, error) {
 		}
 	}
 	h := Header(t.Header)
-	more := ""
+	more := t.Algorithm.DescribeSignature(t.Signature)
 	if left > 0 {
-		more = ", and " + show.Count(left, "more key") + " not tried: checking them would cost too much"
+		more += ", and " + show.Count(left, "more key") + " not tried: checking them would cost too much"
 	}
 	switch {
 	case usable == 0:

@@ -76,14 +76,14 @@ func (b *Binding) Check(iss, tid string) error {
 		return fault.Invalid("iss claim is missing, want "+b.wanted(), jwt.ErrTokenRequiredClaimMissing, jwt.ErrTokenInvalidIssuer)
 	}
 	if b.template || b.parent != nil {
-		return fault.Invalid("iss "+show.Quote(iss)+" with tid "+show.Quote(tid)+" is not of a tenant allowed for "+show.Quote(b.issuer), jwt.ErrTokenInvalidIssuer)
+		return fault.Invalid("iss "+show.Quote(iss)+" with tid "+show.Quote(tid)+" is not of a tenant allowed for "+show.Own(b.issuer)+": see WithTenants", jwt.ErrTokenInvalidIssuer)
 	}
-	return fault.Invalid("iss is "+show.Quote(iss)+", want "+b.wanted(), jwt.ErrTokenInvalidIssuer)
+	return fault.Invalid("iss "+show.Differs(iss, append([]string{b.issuer}, b.aliases...)...), jwt.ErrTokenInvalidIssuer)
 }
 
 // wanted lists the names that a token may have in "iss".
 func (b *Binding) wanted() string {
-	return show.OneOf(append([]string{b.issuer}, b.aliases...))
+	return show.OneOfOwn(append([]string{b.issuer}, b.aliases...))
 }
 
 // ForKey returns the binding of a key that names an issuer itself, as Entra's
@@ -97,7 +97,7 @@ func (b *Binding) ForKey(issuer string) (*Binding, error) {
 	case b.template && Fits(b.issuer, issuer):
 		return &Binding{issuer: issuer, parent: b}, nil
 	}
-	return nil, errors.New("issuer " + show.Quote(issuer) + " is not " + show.Quote(b.issuer))
+	return nil, errors.New("its issuer " + show.Differs(issuer, b.issuer))
 }
 
 // IsTemplate says whether an issuer has a place for the tenant.

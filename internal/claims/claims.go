@@ -3,9 +3,13 @@
 package claims
 
 import (
+	"errors"
+	"strings"
+
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/seed-22400188/jwks/internal/fault"
+	"github.com/seed-22400188/jwks/internal/show"
 	"github.com/seed-22400188/jwks/internal/strictjson"
 )
 
@@ -53,7 +57,7 @@ func (s *Set) Read(text string, required []string) error {
 		}
 	}
 	if err := members.Err(); err != nil {
-		return fault.Malformed("claims: " + err.Error())
+		return fault.Malformed("claims: " + describe(err))
 	}
 	if problem != "" {
 		return fault.MalformedClaim(problem)
@@ -64,6 +68,16 @@ func (s *Set) Read(text string, required []string) error {
 		}
 	}
 	return nil
+}
+
+// describe is the text of an error of strictjson, with the name of a claim that
+// is there twice.
+func describe(err error) string {
+	var e *strictjson.Error
+	if errors.As(err, &e) && e.Member != "" {
+		return strings.Replace(e.Error(), "member", "claim "+show.Quote(e.Member), 1)
+	}
+	return err.Error()
 }
 
 // readClaim reads one claim and returns what is wrong with it.
@@ -111,7 +125,7 @@ func (s *Set) readClaim(name string, v strictjson.Value) (problem string) {
 func readDate(v strictjson.Value, to *jwt.NumericDate) (problem string) {
 	var ok bool
 	if to.Time, ok = numericDate(v); !ok {
-		return " is not a number from 0 to 253402300799"
+		return " is not a number from 0 to 253402300799: it is " + describeDate(v) + ", want seconds since 1970"
 	}
 	return ""
 }

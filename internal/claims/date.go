@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-22400188/jwks/internal/show"
 	"github.com/seed-22400188/jwks/internal/strictjson"
 )
 
@@ -32,6 +33,24 @@ func numericDate(v strictjson.Value) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	return time.Unix(seconds, nanos).UTC(), true
+}
+
+// describeDate says what stands in the place of a NumericDate.
+func describeDate(v strictjson.Value) string {
+	switch raw := v.Raw(); {
+	case v.Kind() == strictjson.String:
+		return "text"
+	case v.Kind() != strictjson.Number:
+		return "not a number"
+	case raw[0] != '-' && len(raw) >= 13 && len(raw) <= 16 && isDigits(raw):
+		return show.Line(raw) + ", perhaps milliseconds or microseconds"
+	default:
+		return show.Line(raw)
+	}
+}
+
+func isDigits(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
 }
 
 // wholeSeconds reads what nearly all tokens have: digits and nothing else.

@@ -75,13 +75,13 @@ func (p *Policy) Validate(s *Set, typ string, b *binding.Binding) error {
 	}
 	if r.Issuers != nil && !slices.Contains(r.Issuers, s.Issuer) {
 		if s.Issuer == "" {
-			found.Add("iss claim is missing, want "+show.OneOf(r.Issuers), jwt.ErrTokenRequiredClaimMissing, jwt.ErrTokenInvalidIssuer)
+			found.Add("iss claim is missing, want "+show.OneOfOwn(r.Issuers), jwt.ErrTokenRequiredClaimMissing, jwt.ErrTokenInvalidIssuer)
 		} else {
-			found.Add("iss is "+show.Quote(s.Issuer)+", want "+show.OneOf(r.Issuers), jwt.ErrTokenInvalidIssuer)
+			found.Add("iss "+show.Differs(s.Issuer, r.Issuers...), jwt.ErrTokenInvalidIssuer)
 		}
 	}
 	if r.Types != nil && !matchesType(typ, r.Types) {
-		found.Add("typ is "+show.Quote(typ)+", want "+show.OneOf(r.Types), fault.ErrTokenType)
+		found.Add("typ "+show.Differs(typ, r.Types...), fault.ErrTokenType)
 	}
 	if r.AccessToken {
 		validateAccessToken(s, typ, &found)
@@ -124,11 +124,21 @@ func (p *Policy) validateStandard(s *Set, found *problems) {
 			text += ": nbf " + p.describeTime(s.NotBefore.Time)
 		case errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
 			text += ": iat " + p.describeTime(s.IssuedAt.Time)
+		case s.Audience != nil && isMissingAudience(err): // there, and empty
+			err = jwt.ErrTokenInvalidAudience
+			text = err.Error() + ": aud " + show.List(s.Audience) + p.wantedAudience()
 		case errors.Is(err, jwt.ErrTokenInvalidAudience):
 			text += ": aud " + show.List(s.Audience) + p.wantedAudience()
 		}
 		found.Add(text, err)
 	}
+}
+
+// isMissingAudience says that golang-jwt's validator takes "aud" for absent, as
+// it does with an empty list and with an empty string alone. Of the claims that
+// it may miss, only "exp" is the other.
+func isMissingAudience(err error) bool {
+	return errors.Is(err, jwt.ErrTokenRequiredClaimMissing) && strings.Contains(err.Error(), "aud claim")
 }
 
 // standardHolds is true for nearly all tokens that pass, and only where the
@@ -201,7 +211,7 @@ func (p *Policy) validateParty(s *Set, found *problems) {
 	case s.azp.Kind() != strictjson.String:
 		found.missing("azp")
 	case !slices.Contains(p.rules.Parties, azp):
-		found.Add("azp is "+show.Quote(azp)+", want "+show.OneOf(p.rules.Parties), jwt.ErrTokenInvalidClaims)
+		found.Add("azp "+show.Differs(azp, p.rules.Parties...), jwt.ErrTokenInvalidClaims)
 	}
 }
 

@@ -4,6 +4,7 @@
 package compact
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
@@ -103,7 +104,11 @@ func malformedSegments(token string) error {
 	case n == 5: // RFC 7516 section 3.1
 		return fault.Malformed("it has 5 segments as an encrypted token (JWE) has, want a signed one of 3")
 	default:
-		return fault.Malformed("it has " + show.Count(n, "segment") + ", want 3")
+		text := "it has " + show.Count(n, "segment") + ", want 3"
+		if n < 3 {
+			text += ": perhaps an opaque token, which only its issuer can check"
+		}
+		return fault.Malformed(text)
 	}
 }
 
@@ -134,7 +139,7 @@ func (t *Token) readHeader(text string) error {
 		}
 	}
 	if err := members.Err(); err != nil {
-		return fault.Malformed("header: " + err.Error())
+		return fault.Malformed("header: " + describe(err))
 	}
 	if critical != "" {
 		return UnsupportedCritical(critical)
@@ -164,6 +169,16 @@ func (t *Token) readHeader(text string) error {
 	}
 	t.Algorithm = jws.Named(t.Header.Algorithm)
 	return nil
+}
+
+// describe is the text of an error of strictjson, with the name of a member that
+// is there twice.
+func describe(err error) string {
+	var e *strictjson.Error
+	if errors.As(err, &e) && e.Member != "" {
+		return strings.Replace(e.Error(), "member", "member "+show.Quote(e.Member), 1)
+	}
+	return err.Error()
 }
 
 // UnsupportedCritical is the error for a header with "crit" or "b64".
@@ -197,7 +212,7 @@ func (t *Token) UnverifiedIssuer() (iss, tid string, err error) {
 		}
 	}
 	if err := members.Err(); err != nil {
-		return "", "", fault.Malformed("claims: " + err.Error())
+		return "", "", fault.Malformed("claims: " + describe(err))
 	}
 	iss, ok := issuer.OptionalText()
 	if !ok {

@@ -60,7 +60,7 @@ func parseURL(raw string, allowHTTP bool) (*url.URL, error) {
 		return nil, err
 	}
 	if u.Scheme == "http" && !allowHTTP && !isLoopback(u.Hostname()) {
-		return nil, errors.New("expected scheme https: http is for loopback hosts only, unless plain http is allowed")
+		return nil, errors.New("expected scheme https: http is for loopback hosts only; AllowInsecureHTTP permits it")
 	}
 	return u, nil
 }

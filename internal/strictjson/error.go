@@ -9,6 +9,10 @@ type Error struct {
 	// that was given to [Object] or [Valid], also for values inside it.
 	Offset int
 
+	// Member is the name of a duplicate member, "" for other problems. It is
+	// foreign text, and not part of the message.
+	Member string
+
 	problem problem
 }
 

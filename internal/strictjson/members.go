@@ -32,15 +32,16 @@ const inline = 32
 //
 // A Members must not be copied once Next has been called.
 type Members struct {
-	s       string
-	at      int // where s begins in the outermost text
-	pos     int
-	begun   bool
-	done    bool
-	nested  bool // s is a value found valid before, so nothing can follow it
-	repeats bool
-	problem problem
-	wrong   int // where the problem is
+	s        string
+	at       int // where s begins in the outermost text
+	pos      int
+	begun    bool
+	done     bool
+	nested   bool // s is a value found valid before, so nothing can follow it
+	repeats  bool
+	problem  problem
+	wrong    int    // where the problem is
+	repeated string // the name of a duplicate member
 
 	name     string
 	from, to int // of the value
@@ -90,7 +91,7 @@ func (m *Members) Err() error {
 	if m.problem == fine {
 		return nil
 	}
-	return &Error{Offset: m.at + m.wrong, problem: m.problem}
+	return &Error{Offset: m.at + m.wrong, Member: m.repeated, problem: m.problem}
 }
 
 // Next goes to the next member. It returns false behind the last one and at
@@ -128,6 +129,7 @@ func (m *Members) Next() bool {
 		return m.fail(i, p)
 	}
 	if !m.repeats && m.seen(name) {
+		m.repeated = name
 		return m.fail(first, duplicateMember)
 	}
 	m.name, m.from, m.to, m.pos = name, from, i, i
