@@ -68,37 +68,58 @@ func readKeySet(document []byte, reader jwk.Reader, b *binding.Binding, previous
 	if err != nil {
 		return nil, err
 	}
-	known := previous.byDigest()
-	set := &KeySet{digest: digest}
-	var text []byte
+	r := newSetReader(reader, b, previous)
 	for index := 0; entries.Next(); index++ {
 		if index == maxKeys {
 			return nil, fault.Unavailable(fmt.Sprintf("the key set has more than %d entries", maxKeys), ErrInvalidKeySet)
 		}
-		entry := entries.Value()
-		text = append(text[:0], entry.Raw()...)
-		digest := sha256.Sum256(text)
-		key := known[digest]
-		if key == nil {
-			parsed, kid, err := reader.Parse(entry)
-			if err == nil {
-				key, err = newKey(parsed, b, digest)
-			}
-			if err != nil {
-				set.skipped = append(set.skipped, SkippedKey{index, kid, err})
-				continue
-			}
-		}
-		set.add(index, key)
+		r.read(index, entries.Value())
 	}
 	if err := entries.Err(); err != nil {
 		return nil, fault.Unavailable("the document is not a JWK Set: "+err.Error(), ErrInvalidKeySet)
 	}
-	set.crowded = nil
-	if len(set.keys) == 0 {
-		return nil, fault.Unavailable("no usable signing key in the set: "+summary(set.skipped), ErrInvalidKeySet)
+	return r.finish(digest)
+}
+
+// setReader makes a key set of entries.
+type setReader struct {
+	set     *KeySet
+	entries jwk.Reader
+	binding *binding.Binding
+	known   map[[32]byte]*Key // by the digest of their entry: they are not read again
+	text    []byte            // of an entry
+}
+
+func newSetReader(entries jwk.Reader, b *binding.Binding, previous *KeySet) *setReader {
+	return &setReader{set: &KeySet{}, entries: entries, binding: b, known: previous.byDigest()}
+}
+
+// read reads an entry and takes its key in, or notes why not.
+func (r *setReader) read(index int, entry strictjson.Value) {
+	r.text = append(r.text[:0], entry.Raw()...)
+	digest := sha256.Sum256(r.text)
+	key := r.known[digest]
+	if key == nil {
+		parsed, kid, err := r.entries.Parse(entry)
+		if err == nil {
+			key, err = newKey(parsed, r.binding, digest)
+		}
+		if err != nil {
+			r.set.skipped = append(r.set.skipped, SkippedKey{index, kid, err})
+			return
+		}
 	}
-	return set, nil
+	r.set.add(index, key)
+}
+
+// finish returns the set of a document with this digest.
+func (r *setReader) finish(digest [32]byte) (*KeySet, error) {
+	r.set.crowded = nil
+	if len(r.set.keys) == 0 {
+		return nil, fault.Unavailable("no usable signing key in the set: "+summary(r.set.skipped), ErrInvalidKeySet)
+	}
+	r.set.digest = digest
+	return r.set, nil
 }
 
 // keyEntries finds the array "keys": the exact name, once.

@@ -125,7 +125,7 @@ func (e *entry) readAlg(k *Key, kind string, fit ...string) error {
 	}
 	i := slices.Index(fit, alg)
 	if i < 0 {
-		return fmt.Errorf("alg %s does not fit %s", show.Quote(alg), kind)
+		return misfit(alg, kind)
 	}
 	k.Alg = fit[i] // the constant, which holds no document
 	k.Algorithms = fit[i : i+1 : i+1]

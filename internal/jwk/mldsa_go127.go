@@ -3,7 +3,9 @@
 package jwk
 
 import (
+	"crypto"
 	"crypto/mldsa"
+	"encoding/base64"
 	"errors"
 )
 
@@ -37,4 +39,13 @@ func (e *entry) readAKP(k *Key) error {
 	}
 	k.Public = pub
 	return nil
+}
+
+// describeMLDSA takes an ML-DSA key apart; nil for another one.
+func describeMLDSA(public crypto.PublicKey) *document {
+	k, ok := public.(*mldsa.PublicKey)
+	if !ok || k == nil {
+		return nil
+	}
+	return &document{Type: "AKP", Algorithm: k.Parameters().String(), Pub: base64.RawURLEncoding.EncodeToString(k.Bytes())}
 }
