@@ -2,6 +2,7 @@ package jwks
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -20,6 +21,11 @@ func keyForToken(ctx context.Context, source KeySource, token string) (*Key, err
 	t, err := compact.Open(compact.StripBearer(token), compact.DefaultMaxSize)
 	if err != nil {
 		return nil, err
+	}
+	if u, ok := source.(*Union); ok {
+		if key, err := u.signerFor(ctx, &t, began); err == nil || !errors.Is(err, jwt.ErrTokenSignatureInvalid) {
+			return key, err
+		}
 	}
 	keys, issuer, err := keysFor(ctx, source, &t)
 	if err != nil || len(keys) == 1 && isNamed(keys, &t) {
@@ -150,6 +156,15 @@ func keysForText(ctx context.Context, source KeySource, t *jwt.Token) (keys []*K
 	}
 	if err := claims.CheckAgainst(opened.Payload(), t.Claims); err != nil {
 		return nil, false, err
+	}
+	if u, ok := source.(*Union); ok {
+		key, err := u.signerFor(ctx, &opened, began)
+		if err == nil {
+			return key.alone[:], opened.Bound, nil
+		}
+		if !errors.Is(err, jwt.ErrTokenSignatureInvalid) {
+			return nil, opened.Bound, err
+		}
 	}
 	keys, issuer, err := keysFor(ctx, source, &opened)
 	if err != nil || isNamed(keys, &opened) {

@@ -64,7 +64,9 @@ func newVerifierConfig(source KeySource, opts []VerifierOption) (*verifierConfig
 func (c *verifierConfig) check(source KeySource) []error {
 	var errs []error
 	absent := isNil(source)
-	if absent {
+	if u, ok := source.(*Union); ok && !absent && u.fault() != "" {
+		errs, absent = append(errs, configError("NewVerifier", "%s", u.fault())), true
+	} else if absent {
 		errs = append(errs, configError("NewVerifier", "the key source is nil"))
 	}
 	switch {

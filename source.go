@@ -2,10 +2,18 @@ package jwks
 
 import (
 	"context"
+	"errors"
+
+	"github.com/golang-jwt/jwt/v5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-22400188/jwks/internal/compact"
+	"github.com/seed-22400188/jwks/internal/fault"
+	"github.com/seed-22400188/jwks/internal/jws"
 )
 
 // KeySource supplies the keys that may have signed a token. [*Client],
-// [*Issuers] and [*KeySet] implement it, and users may. An error that matches
+// [*Issuers], [*KeySet] and [*Union] implement it, and users may. An error that matches
 // neither [ErrTokenInvalid] nor [ErrUnavailable] counts as the latter, except
 // a bare [ErrKeyNotFound], which says that the source answered. A type that
 // embeds one of them is a source of its own: what the issuer is must be decided
@@ -22,7 +30,7 @@ type KeySource interface {
 // that embeds one has its methods too, but answers for itself.
 func asOurs[T any](source KeySource) (t T, ok bool) {
 	switch source.(type) {
-	case *Client, *Issuers, *KeySet:
+	case *Client, *Issuers, *KeySet, *Union:
 		t, ok = source.(T)
 	}
 	return t, ok
@@ -45,3 +53,198 @@ type (
 		recheck(ctx context.Context, h Header, issuer string, tried []*Key, since order) ([]*Key, error)
 	}
 )
+
+// Union is several sources as one. It is a [KeySource]: see [AnyOf]. The zero
+// value has no source.
+type Union struct {
+	sources []KeySource
+	problem string // what NewVerifier refuses it for
+}
+
+// AnyOf asks each source in turn: the first that has a key for the token
+// answers. One that is unavailable is passed over, and only if no other has the
+// key is the result [ErrUnavailable]. It is for several key sets of one issuer,
+// a mirror, or keys of one's own beside an issuer's; for many issuers see
+// [NewIssuers].
+//
+// The keys of each source stay bound to its issuer. A [Verifier] looks again
+// after a bad signature at the source that gave the key, as it does for that
+// source alone, and then asks the next; so do [Union.KeyForToken] and
+// [Union.Keyfunc]. The issuer is decided at [NewVerifier] when every source
+// decides it. No source, and a nil one, is [ErrConfig] there. The sources are
+// closed by those who made them.
+func AnyOf(sources ...KeySource) *Union {
+	u := &Union{}
+	for _, source := range sources {
+		nested, ok := source.(*Union)
+		switch {
+		case isNil(source):
+			u.problem = "a source of AnyOf is nil"
+		case ok && nested.fault() != "":
+			u.problem = nested.fault()
+		case ok:
+			u.sources = append(u.sources, nested.sources...)
+		default:
+			u.sources = append(u.sources, source)
+		}
+	}
+	return u
+}
+
+// fault says what is wrong with the union, "" for nothing.
+func (u *Union) fault() string {
+	if u.problem == "" && len(u.sources) == 0 {
+		return "AnyOf has no source"
+	}
+	return u.problem
+}
+
+// SigningKeys returns the candidates of the first source that has any.
+//
+// Errors: what the source that has the key says of it; [ErrKeyNotFound], which
+// is [ErrTokenInvalid] when every source answered and [ErrUnavailable] when one
+// could not; [ErrIssuerNotTrusted].
+func (u *Union) SigningKeys(ctx context.Context, h Header, issuer string) ([]*Key, error) {
+	return firstAnswer(ctx, u, h, func(source KeySource) ([]*Key, error) {
+		keys, err := source.SigningKeys(ctx, h, issuer)
+		if err == nil && len(keys) == 0 {
+			err = fault.Invalid("the key source has no "+naming(h), ErrKeyNotFound)
+		}
+		return keys, err
+	})
+}
+
+// search returns the key that verifies the signature of a token.
+func (u *Union) search(ctx context.Context, t *compact.Token, issuer string, began order) (*Key, error) {
+	return firstAnswer(ctx, u, Header(t.Header), func(source KeySource) (*Key, error) {
+		again, _ := asOurs[rechecker](source)
+		return findSigner(ctx, source, again, t, issuer, began)
+	})
+}
+
+// signerFor is search for a token of which nothing but the form was checked.
+func (u *Union) signerFor(ctx context.Context, t *compact.Token, began order) (*Key, error) {
+	if t.Algorithm == jws.Unknown {
+		return nil, unknownAlgorithm(t.Header.Algorithm)
+	}
+	var issuer unverifiedIssuer
+	var err error
+	if issuer.iss, issuer.tid, err = t.UnverifiedIssuer(); err != nil {
+		return nil, err
+	}
+	key, err := u.search(ctx, t, issuer.iss, began)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := boundTo(key.alone[:], issuer)
+	return first(keys), err
+}
+
+// firstAnswer asks the sources in turn, and makes one error of theirs.
+func firstAnswer[T any](ctx context.Context, u *Union, h Header, ask func(KeySource) (T, error)) (answer T, err error) {
+	var missing, undecided fault.Problems
+	var refusal error // of a source that has the key
+	if problem := u.fault(); problem != "" {
+		return answer, fault.Unavailable(problem)
+	}
+	for _, source := range u.sources {
+		found, err := ask(source)
+		if err == nil {
+			return found, nil
+		}
+		switch err = classified(err); {
+		case errors.Is(err, ErrUnavailable) && ctx.Err() != nil:
+			return answer, err
+		case errors.Is(err, ErrUnavailable):
+			undecided.Add(bare(err), err)
+		case errors.Is(err, ErrKeyNotFound), errors.Is(err, ErrIssuerNotTrusted):
+			missing.Add(bare(err), err)
+		case refusal == nil:
+			refusal = err
+		}
+	}
+	// The keys that were tried for a token that names none need not include
+	// its own.
+	named := h.KeyID != "" || h.X5t != "" || h.X5tS256 != ""
+	switch {
+	case refusal != nil && (named || undecided.Empty()):
+		return answer, refusal
+	case !undecided.Empty():
+		return answer, fault.Unavailable(undecided.Text(), append([]error{ErrKeyNotFound}, undecided.Reasons...)...)
+	default:
+		return answer, fault.Invalid(missing.Text(), missing.Reasons...)
+	}
+}
+
+// bindsIssuer implements issuerBinder.
+func (u *Union) bindsIssuer() bool {
+	for _, source := range u.sources {
+		if b, ok := asOurs[issuerBinder](source); !ok || !b.bindsIssuer() {
+			return false
+		}
+	}
+	return true
+}
+
+// KeyForToken finds the key of a token from the token alone, as
+// [Client.KeyForToken] does: the first whose source has it and that verifies
+// the signature, and where none does the first that the token names.
+func (u *Union) KeyForToken(ctx context.Context, token string) (*Key, error) {
+	return keyForToken(ctx, u, token)
+}
+
+// Keyfunc is for [jwt.Parse], as [Client.Keyfunc] is for one issuer.
+func (u *Union) Keyfunc(t *jwt.Token) (any, error) {
+	return keysForParsed(context.Background(), u, t)
+}
+
+// KeyfuncCtx is [Union.Keyfunc] under a context of the caller's.
+func (u *Union) KeyfuncCtx(ctx context.Context) jwt.Keyfunc {
+	return func(t *jwt.Token) (any, error) { return keysForParsed(ctx, u, t) }
+}
+
+// Ready loads the keys of every source that can be loaded, side by side, and
+// returns what went wrong in one error, which matches [ErrUnavailable]; nil once
+// all have a usable set.
+func (u *Union) Ready(ctx context.Context) error {
+	if problem := u.fault(); problem != "" {
+		return fault.Unavailable(problem)
+	}
+	errs := make([]error, len(u.sources))
+	var g errgroup.Group
+	for i, source := range u.sources {
+		if s, ok := source.(interface{ Ready(context.Context) error }); ok {
+			g.Go(func() error {
+				errs[i] = s.Ready(ctx)
+				return nil
+			})
+		}
+	}
+	_ = g.Wait() // each error has its place in errs
+	var failed fault.Problems
+	for _, err := range errs {
+		if err != nil {
+			err = fault.Within(ErrUnavailable, err)
+			failed.Add(bare(err), err)
+		}
+	}
+	if failed.Empty() {
+		return nil
+	}
+	return fault.Unavailable(failed.Text(), failed.Reasons...)
+}
+
+// Status tells the status of every source that has one, in their order. It
+// never blocks.
+func (u *Union) Status() []Status {
+	var all []Status
+	for _, source := range u.sources {
+		switch s := source.(type) {
+		case interface{ Status() Status }:
+			all = append(all, s.Status())
+		case interface{ Status() []Status }:
+			all = append(all, s.Status()...)
+		}
+	}
+	return all
+}

@@ -26,6 +26,7 @@ type Verifier struct {
 	ignoresIssuer bool      // the source gives the same answer whatever the issuer
 	needsIssuer   bool      // the source can do nothing without an issuer
 	rechecker     rechecker // nil: the source cannot look again
+	union         *Union    // nil: the source is one
 	claims        *claims.Policy
 	headers       *compact.HeaderCache
 	cache         *tokencache.Cache[*Token] // of verified tokens; nil: off
@@ -55,6 +56,7 @@ func NewVerifier(source KeySource, opts ...VerifierOption) (*Verifier, error) {
 	_, v.ignoresIssuer = asOurs[issuerIgnorer](source)
 	_, v.needsIssuer = source.(*Issuers)
 	v.rechecker, _ = asOurs[rechecker](source)
+	v.union, _ = source.(*Union)
 	if c.cacheSize > 0 {
 		v.cache = tokencache.New[*Token](c.cacheSize)
 	}
@@ -152,19 +154,28 @@ func (v *Verifier) checkAlgorithm(t *compact.Token) error {
 // findKey returns the key of the source that verifies the signature. When none
 // does and the source can look again, it gets the chance to.
 func (v *Verifier) findKey(ctx context.Context, t *compact.Token, issuer string, began order) (*Key, error) {
+	if v.union != nil {
+		return v.union.search(ctx, t, issuer, began)
+	}
+	return findSigner(ctx, v.source, v.rechecker, t, issuer, began)
+}
+
+// findSigner is findKey for one source; again is nil where it cannot look
+// again.
+func findSigner(ctx context.Context, source KeySource, again rechecker, t *compact.Token, issuer string, began order) (*Key, error) {
 	h := Header(t.Header)
-	keys, err := v.source.SigningKeys(ctx, h, issuer)
+	keys, err := source.SigningKeys(ctx, h, issuer)
 	var key *Key
 	if err == nil {
 		key, err = signer(t, keys)
 	} else {
 		err = classified(err)
 	}
-	if err == nil || v.rechecker == nil || !mayBeReplaced(err) {
+	if err == nil || again == nil || !mayBeReplaced(err) {
 		return key, err
 	}
 	for range maxRechecks {
-		others, gaveUp := v.rechecker.recheck(ctx, h, issuer, keys, began)
+		others, gaveUp := again.recheck(ctx, h, issuer, keys, began)
 		if gaveUp != nil {
 			return nil, gaveUp
 		}
