@@ -24,8 +24,8 @@ type Client struct {
 }
 
 // NewClient makes a client. It does no I/O and starts no goroutine. At least
-// one of [WithIssuer], [WithJWKSURL], [WithDiscoveryURL] and [WithKeySet] says
-// where the keys come from. It reports every bad option at once, joined, each
+// one of [WithIssuer], [WithJWKSURL], [WithDiscoveryURL], [WithKeyFile] and
+// [WithKeySet] says // where the keys come from. It reports every bad option at once, joined, each
 // matching [ErrConfig].
 func NewClient(opts ...ClientOption) (*Client, error) {
 	cfg, errs := newClientConfig(opts)

@@ -1,6 +1,7 @@
 package jwks
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 // clientConfig is what the options of a [Client] amount to.
 type clientConfig struct {
 	issuer, jwksURL, discoveryURL, discoveryPath string
+	keyFile                                      string
 	aliases                                      []string // other names of the issuer in tokens
 	seed                                         *KeySet
 	hasSource                                    bool            // one of them was given, even a bad one
@@ -87,7 +89,7 @@ func newClientConfig(opts []ClientOption) (*clientConfig, []error) {
 func (c *clientConfig) check() []error {
 	errs := append(c.settleRivals(), c.checkURLs()...)
 	if !c.hasSource {
-		errs = append(errs, configError("NewClient", "no source: want WithIssuer, WithJWKSURL, WithDiscoveryURL or WithKeySet"))
+		errs = append(errs, configError("NewClient", "no source: want WithIssuer, WithJWKSURL, WithDiscoveryURL, WithKeyFile or WithKeySet"))
 	}
 	if len(c.aliases) > 0 && c.issuer == "" && !c.discovers() {
 		errs = append(errs, configError("WithIssuerAliases", "there is no issuer that they stand for: say WithIssuer"))
@@ -144,19 +146,19 @@ func placeholderError(option, url string) error {
 
 // static says that there is nowhere to fetch from.
 func (c *clientConfig) static() bool {
-	return c.jwksURL == "" && !c.discovers()
+	return c.jwksURL == "" && c.keyFile == "" && !c.discovers()
 }
 
 // discovers says whether the key set's URL comes from a discovery document.
 func (c *clientConfig) discovers() bool {
-	return c.jwksURL == "" && (c.discoveryURL != "" || c.discoversFromIssuer())
+	return c.jwksURL == "" && c.keyFile == "" && (c.discoveryURL != "" || c.discoversFromIssuer())
 }
 
 // discoversFromIssuer says whether the issuer is where the discovery document
 // is looked for. One that is just a name cannot be: beside a key set alone, it
 // makes a static client.
 func (c *clientConfig) discoversFromIssuer() bool {
-	return c.jwksURL == "" && c.discoveryURL == "" && c.issuer != "" && (c.seed == nil || isWeb(c.issuer))
+	return c.jwksURL == "" && c.keyFile == "" && c.discoveryURL == "" && c.issuer != "" && (c.seed == nil || isWeb(c.issuer))
 }
 
 // deadline is how long one refresh may take: long enough for one attempt at
@@ -185,7 +187,7 @@ func (c *clientConfig) cache() cacheConfig {
 		},
 		retention: c.retention,
 		deadline:  c.deadline(),
-		jwksURL:   c.jwksURL,
+		jwksURL:   cmp.Or(c.jwksURL, c.keyFile),
 		binding:   binding.New(c.issuer, c.tenants, c.aliases...),
 		logger:    c.logger,
 		observer:  c.observer,
@@ -223,6 +225,12 @@ var rivals = []struct {
 	{"WithTLSConfig", "WithHTTPClient",
 		func(c *clientConfig) { c.tls = nil },
 		func(c *clientConfig) { c.httpClient = nil }},
+	{"WithKeyFile", "WithJWKSURL",
+		func(c *clientConfig) { c.keyFile = "" },
+		func(c *clientConfig) { c.jwksURL = "" }},
+	{"WithKeyFile", "WithDiscoveryURL",
+		func(c *clientConfig) { c.keyFile = "" },
+		func(c *clientConfig) { c.discoveryURL = "" }},
 }
 
 // settleRivals refuses rivals in one list of options. Of rivals in two lists
@@ -305,6 +313,7 @@ func (c *clientConfig) sendsSecrets() bool {
 func sourceOption(option, value string, set func(*clientConfig)) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		c.hasSource = true
+		c.say(option)
 		return nonEmpty(option, value, set).applyClient(c)
 	})
 }

@@ -39,7 +39,7 @@ type clientOption func(*clientConfig) error
 
 func (o clientOption) applyClient(c *clientConfig) error { return o(c) }
 
-// Where the keys come from: at least one of the first four.
+// Where the keys come from: at least one of the first six.
 
 // WithIssuer sets the issuer: its keys are found by OIDC discovery at issuer +
 // "/.well-known/openid-configuration" (OpenID Connect Discovery 1.0 section 4),
@@ -86,6 +86,20 @@ func WithIssuerAliases(names ...string) ClientOption {
 // other options would lead to discovery. Add [WithIssuer] to bind the keys.
 func WithJWKSURL(url string) ClientOption {
 	return sourceOption("WithJWKSURL", url, func(c *clientConfig) { c.jwksURL = url })
+}
+
+// WithKeyFile reads the key set from a file, a JWK Set or PEM (see [ParsePEM]),
+// instead of fetching it, under the same policy: it is read again when its age
+// asks for it ([WithTTL]), and at once for an unknown key within the budget of
+// [WithRefreshLimit]. Its content decides, not its date: replace it by rename or
+// write into it. A file that is missing, half-written or bad is a failed
+// refresh, so that the set at hand serves on ([WithMaxStale]). At most
+// [WithMaxDocumentSize] is read; pipes and devices are refused.
+//
+// With [WithIssuer], which then may be any name, the keys are bound to it. Beside
+// [WithJWKSURL] or [WithDiscoveryURL] it is [ErrConfig].
+func WithKeyFile(path string) ClientOption {
+	return sourceOption("WithKeyFile", path, func(c *clientConfig) { c.keyFile = path })
 }
 
 // WithDiscoveryURL sets a non-standard place of the discovery document. With

@@ -16,6 +16,7 @@ import (
 	"github.com/seed-22400188/jwks/internal/freshness"
 	"github.com/seed-22400188/jwks/internal/httpcache"
 	"github.com/seed-22400188/jwks/internal/jwk"
+	"github.com/seed-22400188/jwks/internal/keyfile"
 	"github.com/seed-22400188/jwks/internal/publicnet"
 	"github.com/seed-22400188/jwks/internal/show"
 	"github.com/seed-22400188/jwks/internal/strictjson"
@@ -90,6 +91,9 @@ type document struct {
 // than the TTL; and again when the key set is not where it said any more. One
 // that it fetched comes beside the error as well.
 func (o origin) load(ctx context.Context, q inquiry) (*loaded, error) {
+	if o.cfg.keyFile != "" {
+		return o.loadFile(q)
+	}
 	defer o.fetcher.CloseIdle()
 	next := &loaded{binding: q.binding, jwksURL: o.cfg.jwksURL}
 	discovered := false
@@ -131,6 +135,35 @@ func (o origin) knownDocument(q inquiry) *loaded {
 		return q.last
 	}
 	return nil
+}
+
+// loadFile reads the key set from a file. Its content says whether it changed:
+// dates and sizes may be those of the old one.
+func (o origin) loadFile(q inquiry) (*loaded, error) {
+	next := &loaded{binding: q.binding, jwksURL: o.cfg.keyFile}
+	var previous *KeySet
+	if q.last != nil {
+		previous = q.last.set
+	}
+	text, err := keyfile.Read(o.cfg.keyFile, o.cfg.maxDocument)
+	if err == nil {
+		next.set, err = readKeyFile(text, jwk.Reader{Uses: o.cfg.uses}, next.binding, previous)
+	}
+	if err != nil {
+		return nil, &FetchError{URL: o.cfg.keyFile, Err: err}
+	}
+	if next.notModified = next.set == previous; !next.notModified {
+		next.set.accelerate(o.cfg.accelerator)
+	}
+	return next, nil
+}
+
+// readKeyFile reads what a file of keys holds: PEM or a JWK Set.
+func readKeyFile(document []byte, reader jwk.Reader, b *binding.Binding, previous *KeySet) (*KeySet, error) {
+	if jwk.IsPEM(document) {
+		return readPEM(document, b, previous)
+	}
+	return readKeySet(document, reader, b, previous)
 }
 
 // read takes in what the key set's URL answered.
@@ -216,14 +249,16 @@ func fetchError(err error) *FetchError {
 // abandonedError is for a load that never returned.
 func (o origin) abandonedError() error {
 	return &FetchError{
-		URL: cmp.Or(o.cfg.jwksURL, o.cfg.discoveryURL, o.cfg.issuer),
+		URL: cmp.Or(o.cfg.jwksURL, o.cfg.keyFile, o.cfg.discoveryURL, o.cfg.issuer),
 		Err: errors.New("the HTTP client ended its goroutine"),
 	}
 }
 
 // place is where the keys come from while nothing is known but the
 // configuration; "" for a static set.
-func (o origin) place() string { return cmp.Or(o.cfg.jwksURL, o.cfg.discoveryURL, o.cfg.issuer) }
+func (o origin) place() string {
+	return cmp.Or(o.cfg.jwksURL, o.cfg.keyFile, o.cfg.discoveryURL, o.cfg.issuer)
+}
 
 // tooLateError is for a load that was answered long after its deadline: the
 // answer may be as old as the time that passed.
@@ -236,7 +271,7 @@ func (o origin) tooLateError(l *loaded, took, deadline time.Duration) error {
 
 // name is how errors name the source of the keys.
 func (o origin) name() string {
-	if place := cmp.Or(o.cfg.jwksURL, o.cfg.issuer, o.cfg.discoveryURL); place != "" {
+	if place := cmp.Or(o.cfg.jwksURL, o.cfg.keyFile, o.cfg.issuer, o.cfg.discoveryURL); place != "" {
 		return show.Place(place)
 	}
 	return "the static key set"

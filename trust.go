@@ -74,6 +74,9 @@ func (c *issuersConfig) checkCommon() []error {
 	if common.jwksURL != "" && (c.dynamic() || len(c.trusted) > 1) {
 		errs = append(errs, configError("WithClientOptions", "WithJWKSURL is for one issuer: one key set would verify for all; give it to TrustIssuer"))
 	}
+	if common.keyFile != "" && (c.dynamic() || len(c.trusted) > 1) {
+		errs = append(errs, configError("WithClientOptions", "WithKeyFile is for one issuer: one key set would verify for all; give it to TrustIssuer"))
+	}
 	if common.aliases != nil && c.dynamic() {
 		errs = append(errs, configError("WithClientOptions", "WithIssuerAliases is for one issuer; give it to TrustIssuer"))
 	}
