@@ -18,6 +18,21 @@ import (
 	"github.com/seed-22400188/jwks/internal/show"
 )
 
+// Defaults of a [Client]. Each option's comment repeats its own.
+const (
+	defaultTTL          = 15 * time.Minute
+	defaultMinTTL       = time.Minute
+	defaultRefreshAhead = 0.8
+	defaultMaxStale     = time.Hour
+	defaultLimitEvery   = 30 * time.Second
+	defaultLimitBurst   = 5
+	defaultKeyCache     = 1024
+	defaultTimeout      = 5 * time.Second
+	defaultRetries      = 2
+	defaultMaxDocument  = 1 << 20
+	discoveryPath       = "/.well-known/openid-configuration"
+)
+
 // clientConfig is what the options of a [Client] amount to.
 type clientConfig struct {
 	issuer, jwksURL, discoveryURL, discoveryPath string

@@ -15,21 +15,6 @@ import (
 	"github.com/seed-22400188/jwks/internal/show"
 )
 
-// Defaults of a [Client]. Each option's comment repeats its own.
-const (
-	defaultTTL          = 15 * time.Minute
-	defaultMinTTL       = time.Minute
-	defaultRefreshAhead = 0.8
-	defaultMaxStale     = time.Hour
-	defaultLimitEvery   = 30 * time.Second
-	defaultLimitBurst   = 5
-	defaultKeyCache     = 1024
-	defaultTimeout      = 5 * time.Second
-	defaultRetries      = 2
-	defaultMaxDocument  = 1 << 20
-	discoveryPath       = "/.well-known/openid-configuration"
-)
-
 // ClientOption configures a [Client]. Options are applied in order; of two
 // that say the same thing the later one wins, so that options for all issuers
 // can be refined for one.
