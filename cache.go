@@ -11,6 +11,7 @@ import (
 	"github.com/seed-22400188/jwks/internal/binding"
 	"github.com/seed-22400188/jwks/internal/freshness"
 	"github.com/seed-22400188/jwks/internal/show"
+	"github.com/seed-22400188/jwks/internal/tenants"
 )
 
 // cache holds the newest key set of one issuer and answers lookups from it. It
@@ -40,6 +41,7 @@ type cache struct {
 	binding *binding.Binding // of the keys: as configured, else to the issuer that a discovery document named
 	landed  chan struct{}    // closed when a refresh ends; for keepWarm
 	kept    *loaded          // the discovery document of a refresh that failed after it; nil: none
+	left    *leftover        // see takeLeftover
 
 	counts       struct{ fetches, notModified, failures uint64 }
 	lastError    error
@@ -200,13 +202,81 @@ func (c *cache) status() Status {
 // close ends the refresh under way and empties the cache. It does not wait.
 func (c *cache) close() {
 	c.mu.Lock()
-	c.closed = true
-	c.current.Store(nil)
+	last := c.current.Swap(nil)
 	if c.flight != nil {
 		c.flight.end()
+	} else if last != nil && c.retired.Load() && !c.closed {
+		c.left = &leftover{clock: c.clock, policy: c.policy, binding: c.binding, snapshot: last}
 	}
+	c.closed = true
 	c.mu.Unlock()
 	c.end()
+}
+
+// leftover is what a retired cache had when it closed. Another one of the same
+// issuer may go on with it.
+type leftover struct {
+	cfg      *clientConfig // of the client
+	clock    clock
+	policy   freshness.Policy
+	binding  *binding.Binding
+	snapshot *snapshot
+}
+
+// takeLeftover returns what the cache had, once, after it was retired and when
+// it has closed without a refresh under way; else nil.
+func (c *cache) takeLeftover() *leftover {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	left := c.left
+	c.left = nil
+	return left
+}
+
+// resume goes on with what another cache had. It comes before the first lookup.
+func (c *cache) resume(l *leftover) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.clock, c.policy, c.binding = l.clock, l.policy, l.binding
+	c.current.Store(l.snapshot)
+	c.updateQuietUntilLocked(c.clock.now())
+}
+
+// setBudget goes on with a budget by another clock.
+func (c *cache) setBudget(b freshness.Bucket, by clock) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.policy.SetBudget(b.Shift(by.epoch.Sub(c.clock.epoch)))
+}
+
+// departure is what the issuer may cost when it comes back after this cache was
+// retired, by another clock; false if nothing was fetched.
+func (c *cache) departure(by clock) (d tenants.Departure, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now, s := c.clock.now(), c.current.Load()
+	d = tenants.Departure{Budget: c.policy.Budget(), RetryAt: c.policy.RetryAt()}
+	switch {
+	case c.cfg.policy.NoCache, c.cfg.policy.Static:
+		return d, false
+	case c.flight != nil:
+		d.FreeAt = now.Add(c.cfg.policy.TTL)
+	case s != nil && !s.seeded():
+		d.FreeAt = c.policy.Schedule().Expiry
+	case d.RetryAt <= now:
+		return d, false
+	}
+	passed := c.clock.epoch.Sub(by.epoch)
+	d.FreeAt, d.RetryAt, d.Budget = d.FreeAt.Add(passed), d.RetryAt.Add(passed), d.Budget.Shift(passed)
+	return d, true
+}
+
+// tellEvicted announces that the issuer made room for another. The log hears of
+// it with how many it is the latest of, unless that is 0.
+func (c *cache) tellEvicted(count int) {
+	c.mu.Lock()
+	defer c.unlockAndDeliver()
+	c.announceLocked(notice{Event: Event{Kind: EventEvicted}, evicted: count})
 }
 
 // closedForCalls is what a retired cache's count of calls goes to when it is
@@ -230,6 +300,27 @@ func (c *cache) retire() {
 	if c.calls.CompareAndSwap(0, closedForCalls) {
 		c.close()
 	}
+}
+
+// closing says that a retired cache has closed, or is about to: then it waits
+// for that.
+func (c *cache) closing() bool {
+	if c.enter() {
+		c.leave()
+		return false
+	}
+	<-c.life.Done()
+	return true
+}
+
+// revive makes a retired cache go on, unless it has closed.
+func (c *cache) revive() bool {
+	if !c.enter() {
+		return false
+	}
+	c.retired.Store(false)
+	c.leave()
+	return true
 }
 
 // retained is what left the set at one time and is trusted a while longer.

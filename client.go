@@ -18,9 +18,6 @@ import (
 type Client struct {
 	cfg   *clientConfig
 	cache cache
-
-	public  bool // made for an issuer that nobody vouched for: its HTTP client is guarded
-	dynamic bool // came up at run time, so that it may be retired
 }
 
 // NewClient makes a client. It does no I/O and starts no goroutine. At least

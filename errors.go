@@ -229,3 +229,23 @@ func bare(err error) string {
 	}
 	return strings.TrimPrefix(err.Error(), "jwks: ")
 }
+
+// distinct takes joined errors apart and leaves out repetitions: a
+// bad option for all issuers is reported once.
+func distinct(errs []error) []error {
+	var all []error
+	seen := make(map[string]bool)
+	for _, err := range errs {
+		parts := []error{err}
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			parts = joined.Unwrap()
+		}
+		for _, part := range parts {
+			if text := part.Error(); !seen[text] {
+				seen[text] = true
+				all = append(all, part)
+			}
+		}
+	}
+	return all
+}

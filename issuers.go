@@ -3,6 +3,8 @@ package jwks
 import (
 	"context"
 	"errors"
+	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,8 +17,8 @@ import (
 	"github.com/seed-22400188/jwks/internal/binding"
 	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/freshness"
-	"github.com/seed-22400188/jwks/internal/publicnet"
 	"github.com/seed-22400188/jwks/internal/show"
+	"github.com/seed-22400188/jwks/internal/tenants"
 )
 
 // Issuers finds keys for the tokens of many issuers: given only a token, its
@@ -35,24 +37,29 @@ type Issuers struct {
 	end   context.CancelFunc
 	busy  sync.WaitGroup // goroutines of decisions and of evicted clients
 
-	mu      sync.Mutex // everything below; never held across I/O or a callback
-	closed  bool
-	dynamic *lru.Cache[string, *Client] // nil unless issuers may come up at run time; reading it needs no lock
-	asking  map[string]*call[*Client]   // calls of the TrustIssuerFunc, by issuer
+	roster *tenants.Roster[*tenant] // nil unless issuers may come up at run time
 
-	newIssuerBudget freshness.Bucket // under TrustAnyIssuer
+	mu        sync.Mutex // everything below, and changes of the roster; never held across I/O or a callback
+	closed    bool
+	leftovers *lru.Cache[string, *leftover] // what the caches of the latest that had to leave had
+	leaving   []departed                    // to be retired when the lock is given back
+	retiring  map[string]*tenant            // those whose clients have not closed yet
+	evicted   struct {                      // for the log
+		untold int
+		tellAt freshness.Moment
+	}
+	asking    map[string]*question // calls of the TrustIssuerFunc, by issuer
+	askingNew int                  // those about issuers that are not known, and those that were forgotten
+	overdue   int                  // those that nobody waits for any more
+	refusals  *tenants.Refusals    // its latest nos
 }
+
+// maxWarmUps bounds the issuers that Ready works on at a time.
+const maxWarmUps = 32
 
 // maxIssuerLength bounds the issuer names that anything looks at: they come
 // from tokens that nobody has verified.
 const maxIssuerLength = 2048
-
-// Under TrustAnyIssuer a burst of new issuers and one more a second: forged
-// tokens must not turn the service into a scanner.
-const (
-	newIssuersEvery = time.Second
-	newIssuersBurst = 10
-)
 
 // NewIssuers makes a source for many issuers. At least one of [TrustIssuers],
 // [TrustIssuer], [TrustIssuerFunc] and [TrustAnyIssuer] says whom to trust. It
@@ -64,9 +71,6 @@ func NewIssuers(opts ...IssuersOption) (*Issuers, error) {
 		cfg:    cfg,
 		listed: make(map[string]*Client, len(cfg.trusted)),
 		clock:  newClock(),
-		asking: make(map[string]*call[*Client]),
-
-		newIssuerBudget: freshness.NewBucket(newIssuersEvery, newIssuersBurst),
 	}
 	for _, trusted := range cfg.trusted {
 		if err := s.list(trusted); err != nil {
@@ -77,7 +81,14 @@ func NewIssuers(opts ...IssuersOption) (*Issuers, error) {
 		return nil, errors.Join(distinct(errs)...)
 	}
 	if cfg.dynamic() {
-		s.dynamic, _ = lru.New[string, *Client](cfg.maxIssuers) // fails for sizes below 1 only
+		newcomers := tenants.NewcomerBudget(cfg.maxIssuers)
+		if cfg.anyIssuer {
+			newcomers = tenants.ScannerBudget()
+		}
+		s.roster = tenants.NewRoster[*tenant](cfg.maxIssuers, newcomers)
+		s.leftovers, _ = lru.New[string, *leftover](max(cfg.maxIssuers, 16)) // fails for sizes below 1 only
+		s.retiring = make(map[string]*tenant)
+		s.asking, s.refusals = make(map[string]*question), tenants.NewRefusals()
 	}
 	s.life, s.end = context.WithCancel(context.Background())
 	return s, nil
@@ -120,134 +131,101 @@ func (s *Issuers) list(trusted trustedIssuer) error {
 // Errors: [ErrIssuerNotTrusted], before any I/O; [ErrUnavailable] when it
 // could not be decided; [ErrClosed].
 func (s *Issuers) Client(ctx context.Context, issuer string) (*Client, error) {
+	c, _, err := s.find(ctx, issuer, false)
+	return c, err
+}
+
+// find returns the client of an issuer and, if that came up at run time, what
+// it is among those. onTrial is for who reports whether a token verified.
+func (s *Issuers) find(ctx context.Context, issuer string, onTrial bool) (*Client, *tenant, error) {
 	if s.life.Err() != nil {
-		return nil, s.closedError()
+		return nil, nil, s.closedError()
 	}
 	if len(issuer) > maxIssuerLength {
-		return nil, notTrusted(issuer)
+		return nil, nil, notTrusted(issuer)
 	}
-	if c := s.listed[issuer]; c != nil {
-		return c, nil
+	if c := s.findListed(issuer); c != nil {
+		return c, nil, nil
 	}
-	if c := s.templates.Find(issuer, allowsTenant); c != nil {
-		return c, nil
-	}
-	if s.dynamic == nil {
-		return nil, s.notListed(issuer)
-	}
-	if c, ok := s.dynamic.Get(issuer); ok {
-		return c, nil
+	if s.roster == nil {
+		return nil, nil, s.notListed(issuer)
 	}
 	if issuer == "" || binding.IsTemplate(issuer) {
-		return nil, notTrusted(issuer)
+		return nil, nil, notTrusted(issuer)
 	}
-	issuer = strings.Clone(issuer) // or it would keep its token in memory
-	if s.cfg.anyIssuer {
-		return s.admitAnyone(issuer)
+	t, err := s.findTenant(ctx, issuer, onTrial)
+	if err != nil {
+		return nil, nil, err
 	}
-	return s.askTrustFunc(ctx, issuer)
+	return t.client, t, nil
+}
+
+// findListed returns the client of a listed issuer, by any of its names or as a
+// tenant of a template.
+func (s *Issuers) findListed(issuer string) *Client {
+	if c := s.listed[issuer]; c != nil {
+		return c
+	}
+	return s.templates.Find(issuer, allowsTenant)
 }
 
 // allowsTenant says whether a template's client is for this tenant.
 func allowsTenant(c *Client, tenant string) bool { return c.cache.cfg.binding.Allows(tenant) }
 
-func notTrusted(issuer string) error {
-	if issuer == "" {
-		return fault.Invalid("iss claim is missing, and no issuer can be trusted without it", ErrIssuerNotTrusted, jwt.ErrTokenInvalidIssuer, jwt.ErrTokenRequiredClaimMissing)
-	}
-	return notTrustedBecause(issuer, "", nil)
-}
-
-// notListed is notTrusted where only the list decides. It names the listed
-// issuer that people take for this one.
-func (s *Issuers) notListed(issuer string) error {
-	swapped := strings.Replace(issuer, "http://", "https://", 1)
-	if strings.HasPrefix(issuer, "https://") {
-		swapped = strings.Replace(issuer, "https://", "http://", 1)
-	}
-	for _, near := range []string{strings.TrimSuffix(issuer, "/"), issuer + "/", swapped, strings.TrimSuffix(swapped, "/"), swapped + "/", strings.ToLower(issuer)} {
-		if s.listed[near] == nil {
-			continue
-		}
-		if _, hint := show.Overlooked(issuer, []string{near}); hint != "" {
-			return notTrustedBecause(issuer, show.Own(near)+" is, "+hint, nil)
-		}
-	}
-	return notTrusted(issuer)
-}
-
-func notTrustedBecause(issuer, why string, cause error) error {
-	text := "issuer " + show.Quote(issuer) + " is not trusted"
-	if why != "" {
-		text += ": " + why
-	}
-	reasons := []error{ErrIssuerNotTrusted, jwt.ErrTokenInvalidIssuer}
-	if cause != nil {
-		reasons = append(reasons, cause)
-	}
-	return fault.Invalid(text, reasons...)
-}
-
 func (s *Issuers) closedError() error { return fault.Unavailable("the issuers were closed", ErrClosed) }
 
 // SigningKeys implements [KeySource]: the keys of the token's issuer that may
 // have signed it. An issuer that is not trusted is refused before any I/O.
+// Whether the token then verifies is not known here, so an issuer that came up
+// at run time counts as in use: see [WithMaxIssuers].
 //
 // Errors: [ErrIssuerNotTrusted], and those of [Client.SigningKeys].
 func (s *Issuers) SigningKeys(ctx context.Context, h Header, issuer string) ([]*Key, error) {
-	if len(issuer) > maxIssuerLength || binding.IsTemplate(issuer) { // a template stands for others and issues nothing itself
+	return s.signingKeys(ctx, h, issuer, false)
+}
+
+func (s *Issuers) signingKeys(ctx context.Context, h Header, issuer string, onTrial bool) ([]*Key, error) {
+	if binding.IsTemplate(issuer) { // it stands for others and issues nothing itself
 		return nil, notTrusted(issuer)
 	}
-	if c := s.listed[issuer]; c != nil {
-		return c.SigningKeys(ctx, h, issuer)
-	}
-	c, err := s.Client(ctx, issuer)
+	c, t, err := s.find(ctx, issuer, onTrial)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := c.SigningKeys(ctx, h, issuer)
-	if c.dynamic && errors.Is(err, ErrClosed) {
+	if t == nil {
+		return c.SigningKeys(ctx, h, issuer)
+	}
+	keys, err := t.signingKeys(ctx, h)
+	if errors.Is(err, ErrClosed) {
 		// It was evicted after we found it. The next one is held.
-		if c, err = s.hold(ctx, issuer); err != nil {
+		if t, err = s.hold(ctx, issuer, onTrial); err != nil {
 			return nil, err
 		}
-		keys, err = c.SigningKeys(ctx, h, issuer)
-		c.cache.leave()
+		keys, err = t.signingKeys(ctx, h)
+		t.client.cache.leave()
 	}
 	if err != nil {
-		return nil, explainDialError(c, issuer, err)
+		return nil, t.explainDialError(err)
 	}
 	return keys, nil
 }
 
-// hold finds a client and counts a call of it, so that it is not closed before
-// leave.
-func (s *Issuers) hold(ctx context.Context, issuer string) (*Client, error) {
+// hold finds the client of an issuer that came up at run time and counts a call
+// of it, so that it is not closed before leave.
+func (s *Issuers) hold(ctx context.Context, issuer string, onTrial bool) (*tenant, error) {
 	for {
-		c, err := s.Client(ctx, issuer)
-		if err != nil || c.cache.enter() {
-			return c, err
+		_, t, err := s.find(ctx, issuer, onTrial)
+		if err != nil || t.client.cache.enter() {
+			return t, err
 		}
 		// It was evicted, or closed by a caller of Client: it must not be found again.
-		s.mu.Lock()
-		if known, ok := s.dynamic.Peek(issuer); ok && known == c {
-			s.dynamic.Remove(issuer)
-		}
-		s.mu.Unlock()
+		s.drop(t)
 	}
-}
-
-// explainDialError turns a refusal to dial into what it says of the issuer.
-func explainDialError(c *Client, issuer string, err error) error {
-	if c.public && (errors.Is(err, publicnet.ErrNotPublic) || publicnet.IsNotFound(err)) {
-		return notTrustedBecause(issuer, "it leads to an address that is not public", nil)
-	}
-	return err
 }
 
 // recheck implements rechecker.
 func (s *Issuers) recheck(ctx context.Context, h Header, issuer string, tried []*Key, since order) ([]*Key, error) {
-	c, err := s.Client(ctx, issuer)
+	c, _, err := s.find(ctx, issuer, true)
 	if err != nil {
 		return nil, nil
 	}
@@ -274,15 +252,17 @@ func (s *Issuers) KeyfuncCtx(ctx context.Context) jwt.Keyfunc {
 	return func(t *jwt.Token) (any, error) { return keysForParsed(ctx, s, t) }
 }
 
-// Ready loads the keys of every listed issuer, side by side, and returns what
-// went wrong in one error, which matches [ErrUnavailable] and whatever the
-// error of each issuer does; nil once all have a usable set.
+// Ready loads the keys of every listed issuer, at most 32 side by side, and
+// returns what went wrong in one error, which names the issuers that failed and
+// matches [ErrUnavailable] and whatever the error of each does; nil once all
+// have a usable set.
 func (s *Issuers) Ready(ctx context.Context) error {
 	if s.life.Err() != nil {
 		return s.closedError()
 	}
 	errs := make([]error, len(s.order))
 	var g errgroup.Group
+	g.SetLimit(maxWarmUps)
 	for i, c := range s.order {
 		g.Go(func() error {
 			errs[i] = c.Ready(ctx)
@@ -291,9 +271,9 @@ func (s *Issuers) Ready(ctx context.Context) error {
 	}
 	_ = g.Wait() // each error has its place in errs
 	var failed fault.Problems
-	for _, err := range errs {
+	for i, err := range errs {
 		if err != nil {
-			failed.Add(bare(err), err)
+			failed.Add(show.Quote(s.order[i].cfg.issuer)+": "+bare(err), err)
 		}
 	}
 	if failed.Texts == nil {
@@ -326,23 +306,24 @@ func (s *Issuers) Run(ctx context.Context) error {
 }
 
 // Status tells the status of every client: the listed issuers in their order,
-// then those that came up at run time. It never blocks.
+// then those that came up at run time and are in use. It never blocks.
 func (s *Issuers) Status() []Status {
 	var all []Status
 	for _, c := range s.order {
 		all = append(all, c.Status())
 	}
-	if s.dynamic != nil {
-		for _, c := range s.dynamic.Values() {
-			all = append(all, c.Status())
+	if s.roster != nil {
+		for _, t := range s.roster.Settled() {
+			all = append(all, t.client.Status())
 		}
 	}
 	return all
 }
 
 // Close closes every client, waits for fetches in flight and for calls of the
-// [TrustIssuerFunc], whose context ends, and returns nil. It is idempotent;
-// later calls give [ErrClosed].
+// [TrustIssuerFunc], whose context ends, and returns nil. A call that ignores
+// its context is left behind after its 15 s. Close is idempotent; later calls
+// give [ErrClosed].
 func (s *Issuers) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -352,11 +333,118 @@ func (s *Issuers) Close() error {
 		_ = c.Close() // always nil
 	}
 	s.busy.Wait()
-	if s.dynamic != nil {
-		for _, c := range s.dynamic.Values() {
-			_ = c.Close() // always nil
+	if s.roster != nil {
+		for _, t := range s.roster.All() {
+			_ = t.client.Close() // always nil
+			s.roster.Remove(t.name)
 		}
-		s.dynamic.Purge()
 	}
 	return nil
+}
+
+// defaultMaxIssuers bounds the issuers that come up at run time.
+const defaultMaxIssuers = 1000
+
+// defaultDecisionTTL is how long an answer of the TrustIssuerFunc holds.
+const defaultDecisionTTL = 15 * time.Minute
+
+// issuersConfig is what the options of [Issuers] amount to.
+type issuersConfig struct {
+	trusted    []trustedIssuer
+	trustFunc  func(ctx context.Context, issuer string) ([]ClientOption, error)
+	anyIssuer  bool
+	guarded    *http.Client // for anyIssuer
+	common     []ClientOption
+	maxIssuers int
+
+	decisionTTL time.Duration
+}
+
+type trustedIssuer struct {
+	issuer string
+	opts   []ClientOption
+}
+
+func newIssuersConfig(opts []IssuersOption) (*issuersConfig, []error) {
+	cfg := &issuersConfig{maxIssuers: defaultMaxIssuers, decisionTTL: defaultDecisionTTL}
+	var errs []error
+	for _, o := range opts {
+		if isNil(o) {
+			errs = append(errs, configError("NewIssuers", "an option is nil"))
+		} else if err := o.applyIssuers(cfg); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) == 0 && len(cfg.trusted) == 0 && !cfg.dynamic() {
+		errs = append(errs, configError("NewIssuers", "nobody is trusted: want TrustIssuers, TrustIssuer, TrustIssuerFunc or TrustAnyIssuer"))
+	}
+	if cfg.trustFunc != nil && cfg.anyIssuer {
+		errs = append(errs, configError("TrustAnyIssuer", "contradicts TrustIssuerFunc"))
+	}
+	return cfg, append(errs, cfg.checkCommon()...)
+}
+
+// checkCommon checks the options for all issuers now, not at the first token.
+// Those that say whose keys to take are for one issuer: given to all, they
+// would let it sign for the others.
+func (c *issuersConfig) checkCommon() []error {
+	const probe = "https://issuer.invalid"
+	common, errs := newClientConfig(c.clientOptions(probe, nil))
+	if common.issuer != probe {
+		errs = append(errs, configError("WithClientOptions", "WithIssuer is for one issuer; name it with TrustIssuer"))
+	}
+	if common.seed != nil && (c.dynamic() || len(c.trusted) > 1) {
+		errs = append(errs, configError("WithClientOptions", "WithKeySet is for one issuer; give it to TrustIssuer"))
+	}
+	if common.jwksURL != "" && (c.dynamic() || len(c.trusted) > 1) {
+		errs = append(errs, configError("WithClientOptions", "WithJWKSURL is for one issuer: one key set would verify for all; give it to TrustIssuer"))
+	}
+	if common.keyFile != "" && (c.dynamic() || len(c.trusted) > 1) {
+		errs = append(errs, configError("WithClientOptions", "WithKeyFile is for one issuer: one key set would verify for all; give it to TrustIssuer"))
+	}
+	if common.aliases != nil && c.dynamic() {
+		errs = append(errs, configError("WithClientOptions", "WithIssuerAliases is for one issuer; give it to TrustIssuer"))
+	}
+	if c.anyIssuer {
+		if common.sendsSecrets() {
+			errs = append(errs, configError("WithClientOptions", "WithHeader and WithHeaderFunc contradict TrustAnyIssuer, but for User-Agent and Accept: whoever made a token would be sent them"))
+		}
+		c.guarded = guardedClient(common)
+	}
+	return errs
+}
+
+// dynamic says that issuers may come up at run time.
+func (c *issuersConfig) dynamic() bool { return c.trustFunc != nil || c.anyIssuer }
+
+// newClient makes the client of one issuer. It refuses options that lead to
+// another one than that.
+func (c *issuersConfig) newClient(issuer string, extra []ClientOption) (*Client, error) {
+	client, err := NewClient(c.clientOptions(issuer, extra)...)
+	if err != nil {
+		return nil, err
+	}
+	if actual := client.cfg.issuer; actual != issuer && !binding.Fits(actual, issuer) && !slices.Contains(client.cfg.aliases, issuer) {
+		return nil, configError("TrustIssuer", "the options for %s say WithIssuer(%s)", show.Quote(issuer), show.Quote(actual))
+	}
+	return client, nil
+}
+
+// clientOptions are those of one issuer's client: the issuer, what is common
+// to all, and what is extra for it.
+func (c *issuersConfig) clientOptions(issuer string, extra []ClientOption) []ClientOption {
+	opts := append([]ClientOption{WithIssuer(issuer)}, c.common...)
+	if !binding.IsTemplate(issuer) {
+		// WithTenants among the common options is for the templates.
+		opts = append(opts, clientOption(func(c *clientConfig) error {
+			c.tenants, c.tenantsSet = nil, false
+			return nil
+		}))
+	}
+	return append(append(opts, ownOptions()), extra...)
+}
+
+// atRunTime is for an issuer that nobody listed.
+func atRunTime() ClientOption {
+	return clientOption(func(c *clientConfig) error { c.cameAtRunTime = true; return nil })
 }

@@ -23,8 +23,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/seed-22400188/jwks/internal/freshness"
 	"github.com/seed-22400188/jwks/internal/publicnet"
+	"github.com/seed-22400188/jwks/internal/tenants"
 )
 
 // rebinding is an HTTPS server in memory and a resolver that lies: what is
@@ -171,7 +171,7 @@ func judgesAddresses(t *testing.T) {
 	}
 	defer s.Close()
 	s.cfg.guarded = publicnet.WithLookup(client, r.lookup)
-	s.newIssuerBudget = freshness.NewBucket(time.Second, 100)
+	s.roster = tenants.NewRoster[*tenant](100, tenants.NewcomerBudget(100))
 
 	h := Header{Algorithm: "ES256", KeyID: "k1"}
 	for name, dials := range map[string][]string{ // those of issuers that are good

@@ -27,11 +27,23 @@ func keyForToken(ctx context.Context, source KeySource, token string) (*Key, err
 			return key, err
 		}
 	}
-	keys, issuer, err := keysFor(ctx, source, &t)
-	if err != nil || len(keys) == 1 && isNamed(keys, &t) {
-		return first(keys), err
+	view, reporter := reporting(source)
+	keys, issuer, err := keysFor(ctx, view, &t)
+	if err != nil {
+		return nil, err
+	}
+	if len(keys) == 1 && isNamed(keys, &t) {
+		if reporter != nil { // nobody else needs to know
+			if _, err := signer(&t, keys); err == nil {
+				reporter.verified(issuer.iss)
+			}
+		}
+		return keys[0], nil
 	}
 	key, err := signerAmong(ctx, source, &t, keys, issuer, began)
+	if err == nil && reporter != nil {
+		reporter.verified(issuer.iss)
+	}
 	if err != nil && len(keys) > 0 && (t.Header.KeyID == "" || isNamed(keys, &t)) {
 		return first(keys), nil // its signature is not ours to judge
 	}

@@ -36,8 +36,31 @@ func asOurs[T any](source KeySource) (t T, ok bool) {
 	return t, ok
 }
 
+// reporting is the view of a source for who reports the tokens that verified.
+func reporting(source KeySource) (view KeySource, r reporter) {
+	switch s := source.(type) {
+	case *Issuers:
+		if s.roster != nil {
+			return onTrial{s}, s
+		}
+	case *Union:
+		return s, s
+	}
+	return source, nil
+}
+
+// onTrial is Issuers that keep who came up at run time apart until a token of
+// theirs verifies.
+type onTrial struct{ *Issuers }
+
+func (t onTrial) SigningKeys(ctx context.Context, h Header, issuer string) ([]*Key, error) {
+	return t.signingKeys(ctx, h, issuer, true)
+}
+
 // What a source of this package tells a verifier besides; see asOurs.
 type (
+	// reporter wants to hear which issuers' tokens verify.
+	reporter interface{ verified(issuer string) }
 	// issuerBinder knows the issuers of its keys: they are bound to them.
 	issuerBinder interface{ bindsIssuer() bool }
 
@@ -118,7 +141,8 @@ func (u *Union) SigningKeys(ctx context.Context, h Header, issuer string) ([]*Ke
 func (u *Union) search(ctx context.Context, t *compact.Token, issuer string, began order) (*Key, error) {
 	return firstAnswer(ctx, u, Header(t.Header), func(source KeySource) (*Key, error) {
 		again, _ := asOurs[rechecker](source)
-		return findSigner(ctx, source, again, t, issuer, began)
+		view, _ := reporting(source)
+		return findSigner(ctx, view, again, t, issuer, began)
 	})
 }
 
@@ -137,7 +161,19 @@ func (u *Union) signerFor(ctx context.Context, t *compact.Token, began order) (*
 		return nil, err
 	}
 	keys, err := boundTo(key.alone[:], issuer)
+	if err == nil {
+		u.verified(issuer.iss)
+	}
 	return first(keys), err
+}
+
+// verified implements reporter.
+func (u *Union) verified(issuer string) {
+	for _, source := range u.sources {
+		if _, r := reporting(source); r != nil {
+			r.verified(issuer)
+		}
+	}
 }
 
 // firstAnswer asks the sources in turn, and makes one error of theirs.

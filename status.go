@@ -205,6 +205,7 @@ type Event struct {
 type notice struct {
 	Event
 	message string // not "": for the log alone
+	evicted int    // with EventEvicted: how many were since the last line; 0: not for the log
 	skipped []SkippedKey
 	first   bool // with EventRefreshed: nothing was fetched before
 	at      time.Time
@@ -347,7 +348,7 @@ func (a *announcer) level(n notice) (level slog.Level, message string) {
 
 // log writes a notice to the log.
 func (a *announcer) log(n notice) {
-	if a.logger == nil {
+	if a.logger == nil || n.Kind == EventEvicted && n.evicted == 0 {
 		return
 	}
 	level, message := a.level(n)
@@ -387,6 +388,9 @@ func (n notice) attrs(place string) []slog.Attr {
 		attrs = appendKids(attrs, "added", n.Added)
 		attrs = appendKids(attrs, "removed", n.Removed)
 		attrs = appendKids(attrs, "changed", n.Changed)
+	}
+	if n.evicted > 0 {
+		attrs = append(attrs, slog.Int("evicted", n.evicted))
 	}
 	if len(n.skipped) > 0 {
 		kids := make([]string, len(n.skipped))

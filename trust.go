@@ -4,145 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/seed-22400188/jwks/internal/binding"
 	"github.com/seed-22400188/jwks/internal/fault"
+	"github.com/seed-22400188/jwks/internal/freshness"
 	"github.com/seed-22400188/jwks/internal/publicnet"
 	"github.com/seed-22400188/jwks/internal/show"
+	"github.com/seed-22400188/jwks/internal/tenants"
 )
-
-// defaultMaxIssuers bounds the issuers that come up at run time.
-const defaultMaxIssuers = 32
 
 // IssuersOption configures an [Issuers].
 type IssuersOption interface{ applyIssuers(*issuersConfig) error }
 
-type issuersConfig struct {
-	trusted    []trustedIssuer
-	trustFunc  func(ctx context.Context, issuer string) ([]ClientOption, error)
-	anyIssuer  bool
-	guarded    *http.Client // for anyIssuer
-	common     []ClientOption
-	maxIssuers int
-}
-
-type trustedIssuer struct {
-	issuer string
-	opts   []ClientOption
-}
-
 type issuersOption func(*issuersConfig) error
 
 func (o issuersOption) applyIssuers(c *issuersConfig) error { return o(c) }
-
-func newIssuersConfig(opts []IssuersOption) (*issuersConfig, []error) {
-	cfg := &issuersConfig{maxIssuers: defaultMaxIssuers}
-	var errs []error
-	for _, o := range opts {
-		if isNil(o) {
-			errs = append(errs, configError("NewIssuers", "an option is nil"))
-		} else if err := o.applyIssuers(cfg); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	if len(errs) == 0 && len(cfg.trusted) == 0 && !cfg.dynamic() {
-		errs = append(errs, configError("NewIssuers", "nobody is trusted: want TrustIssuers, TrustIssuer, TrustIssuerFunc or TrustAnyIssuer"))
-	}
-	if cfg.trustFunc != nil && cfg.anyIssuer {
-		errs = append(errs, configError("TrustAnyIssuer", "contradicts TrustIssuerFunc"))
-	}
-	return cfg, append(errs, cfg.checkCommon()...)
-}
-
-// checkCommon checks the options for all issuers now, not at the first token.
-// Those that say whose keys to take are for one issuer: given to all, they
-// would let it sign for the others.
-func (c *issuersConfig) checkCommon() []error {
-	const probe = "https://issuer.invalid"
-	common, errs := newClientConfig(c.clientOptions(probe, nil))
-	if common.issuer != probe {
-		errs = append(errs, configError("WithClientOptions", "WithIssuer is for one issuer; name it with TrustIssuer"))
-	}
-	if common.seed != nil && (c.dynamic() || len(c.trusted) > 1) {
-		errs = append(errs, configError("WithClientOptions", "WithKeySet is for one issuer; give it to TrustIssuer"))
-	}
-	if common.jwksURL != "" && (c.dynamic() || len(c.trusted) > 1) {
-		errs = append(errs, configError("WithClientOptions", "WithJWKSURL is for one issuer: one key set would verify for all; give it to TrustIssuer"))
-	}
-	if common.keyFile != "" && (c.dynamic() || len(c.trusted) > 1) {
-		errs = append(errs, configError("WithClientOptions", "WithKeyFile is for one issuer: one key set would verify for all; give it to TrustIssuer"))
-	}
-	if common.aliases != nil && c.dynamic() {
-		errs = append(errs, configError("WithClientOptions", "WithIssuerAliases is for one issuer; give it to TrustIssuer"))
-	}
-	if c.anyIssuer {
-		if common.sendsSecrets() {
-			errs = append(errs, configError("WithClientOptions", "WithHeader and WithHeaderFunc contradict TrustAnyIssuer, but for User-Agent and Accept: whoever made a token would be sent them"))
-		}
-		c.guarded = guardedClient(common)
-	}
-	return errs
-}
-
-// dynamic says that issuers may come up at run time.
-func (c *issuersConfig) dynamic() bool { return c.trustFunc != nil || c.anyIssuer }
-
-// newClient makes the client of one issuer. It refuses options that lead to
-// another one than that.
-func (c *issuersConfig) newClient(issuer string, extra []ClientOption) (*Client, error) {
-	client, err := NewClient(c.clientOptions(issuer, extra)...)
-	if err != nil {
-		return nil, err
-	}
-	if actual := client.cfg.issuer; actual != issuer && !binding.Fits(actual, issuer) && !slices.Contains(client.cfg.aliases, issuer) {
-		return nil, configError("TrustIssuer", "the options for %s say WithIssuer(%s)", show.Quote(issuer), show.Quote(actual))
-	}
-	return client, nil
-}
-
-// clientOptions are those of one issuer's client: the issuer, what is common
-// to all, and what is extra for it.
-func (c *issuersConfig) clientOptions(issuer string, extra []ClientOption) []ClientOption {
-	opts := append([]ClientOption{WithIssuer(issuer)}, c.common...)
-	if !binding.IsTemplate(issuer) {
-		// WithTenants among the common options is for the templates.
-		opts = append(opts, clientOption(func(c *clientConfig) error {
-			c.tenants, c.tenantsSet = nil, false
-			return nil
-		}))
-	}
-	return append(append(opts, ownOptions()), extra...)
-}
-
-// atRunTime is for an issuer that nobody listed.
-func atRunTime() ClientOption {
-	return clientOption(func(c *clientConfig) error { c.cameAtRunTime = true; return nil })
-}
-
-// distinct takes joined errors apart and leaves out repetitions: a
-// bad option for all issuers is reported once.
-func distinct(errs []error) []error {
-	var all []error
-	seen := make(map[string]bool)
-	for _, err := range errs {
-		parts := []error{err}
-		if joined, ok := err.(interface{ Unwrap() []error }); ok {
-			parts = joined.Unwrap()
-		}
-		for _, part := range parts {
-			if text := part.Error(); !seen[text] {
-				seen[text] = true
-				all = append(all, part)
-			}
-		}
-	}
-	return all
-}
 
 // TrustIssuers trusts these issuers, compared byte for byte, each found by
 // discovery. An empty list, an empty name and a name listed twice are
@@ -182,15 +61,19 @@ func TrustIssuer(issuer string, opts ...ClientOption) IssuersOption {
 // of up to 2048 bytes, not only a URL (RFC 7519 section 4.1.1). It returns the options for that issuer's
 // client, nil for plain discovery, or an error: one that matches
 // [ErrIssuerNotTrusted] refuses the token, any other is [ErrUnavailable], and
-// so are bad options. Clients are kept, with their options, in an
-// LRU of [WithMaxIssuers], and f is asked again after one was evicted;
-// refusals are not remembered.
+// so are bad options. How long an answer holds is for [WithDecisionTTL] to say,
+// and [Issuers.Forget] ends it. The options are those of the client as long as
+// it lives; after [WithMaxIssuers] has evicted it, f is asked again.
 //
 // The name comes from a token that nobody has verified: look it up, never build
-// an address from it. Callers who wait for one issuer share a call; its context
-// has the values of the first one's, ends after 15 s or with [Issuers.Close],
-// and not when a caller leaves. At most 1,000 calls are under way, past which
-// it is [ErrUnavailable].
+// an address from it; [WithPublicAddressesOnly] is for tenants who name hosts
+// themselves. Callers who wait for one issuer share a call; its context has the
+// values of the first one's, ends after 15 s or with [Issuers.Close], and not
+// when a caller leaves; a call that ignores that is left behind. At most 1,000
+// calls about issuers that are not known are under way, 1,000 callers wait for
+// one of them, and as many for the first keys of one issuer, past which it is
+// [ErrUnavailable], and so are new issuers beyond a budget: as many as
+// WithMaxIssuers, but at least 100, and a tenth more each second.
 func TrustIssuerFunc(f func(ctx context.Context, issuer string) ([]ClientOption, error)) IssuersOption {
 	return issuersOption(func(c *issuersConfig) error {
 		if f == nil {
@@ -223,9 +106,35 @@ func WithClientOptions(opts ...ClientOption) IssuersOption {
 	return issuersOption(func(c *issuersConfig) error { c.common = append(c.common, opts...); return nil })
 }
 
-// WithMaxIssuers bounds the issuers that [TrustIssuerFunc] and
-// [TrustAnyIssuer] keep, least recently used first out. Default 32. Listed
-// issuers do not count.
+// WithDecisionTTL is how long a yes of the [TrustIssuerFunc] holds. Default
+// 15 min; 0 is [ErrConfig]. From 80 % of it on, the function is asked again in
+// the background, and past it the token waits for the answer. A no ends the
+// trust and closes the issuer's client; an error leaves the earlier yes for one
+// more TTL, once. A no holds for a tenth of the TTL, a minute at most: a
+// tenant's first token may come before the tenant is known. 10,000 of them are
+// remembered.
+func WithDecisionTTL(d time.Duration) IssuersOption {
+	return issuersOption(func(c *issuersConfig) error {
+		if d <= 0 {
+			return configError("WithDecisionTTL", "%v is not positive", d)
+		}
+		c.decisionTTL = d
+		return nil
+	})
+}
+
+// WithMaxIssuers bounds the issuers that [TrustIssuerFunc] and [TrustAnyIssuer]
+// keep. Default 1000. Listed issuers do not count.
+//
+// An issuer is kept from the first token that verifies, and the one whose last
+// such token is longest ago makes room ([EventEvicted]). Names that tokens
+// merely claim live in a space of their own, the larger of 16 and a tenth of n,
+// where they push out nobody but each other. A [Verifier] and
+// [Issuers.KeyForToken] know what verified. [Issuers.Keyfunc],
+// [Issuers.SigningKeys] and [Issuers.Client] do not: the issuers that they are
+// asked for count as if a token had verified. However often an issuer comes and
+// goes, its documents are fetched at most once a TTL plus the budget of
+// [WithRefreshLimit].
 func WithMaxIssuers(n int) IssuersOption {
 	return issuersOption(func(c *issuersConfig) error {
 		if n <= 0 {
@@ -236,109 +145,225 @@ func WithMaxIssuers(n int) IssuersOption {
 	})
 }
 
-// maxAsking bounds the calls of the TrustIssuerFunc that are under way: tokens
-// with forged issuers may come faster than it answers.
-const maxAsking = 1000
-
-// askTrustFunc asks the user's function about an issuer, or joins a call that
-// is under way.
-func (s *Issuers) askTrustFunc(ctx context.Context, issuer string) (*Client, error) {
-	gaveUp := func() error {
-		return fault.Unavailable("the caller gave up before issuer "+show.Quote(issuer)+" was decided on: "+ctx.Err().Error(), ctx.Err())
-	}
-	if ctx.Err() != nil {
-		return nil, gaveUp()
-	}
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return nil, s.closedError()
-	}
-	if c, ok := s.dynamic.Get(issuer); ok { // decided since we looked
-		s.mu.Unlock()
-		return c, nil
-	}
-	asked := s.asking[issuer]
-	if asked == nil && len(s.asking) == maxAsking {
-		s.mu.Unlock()
-		return nil, undecidedError(issuer, show.Count(maxAsking, "other")+" are being decided on")
-	}
-	if asked == nil {
-		asked = &call[*Client]{done: make(chan struct{})}
-		s.asking[issuer] = asked
-		s.busy.Add(1)
-		go s.runTrustFunc(ctx, issuer, asked)
-	}
-	s.mu.Unlock()
-	switch done, err := asked.wait(ctx, s.life.Done()); {
-	case err != nil:
-		return nil, gaveUp()
-	case !done:
-		return nil, s.closedError()
-	}
-	return asked.result, asked.err
-}
+// maxAsking bounds the calls of the TrustIssuerFunc that are under way about
+// issuers that are not known: tokens with forged issuers may come faster than
+// it answers. maxOverdue bounds those that run on past their time, since the
+// function ignores its context.
+const (
+	maxAsking  = 1000
+	maxOverdue = 10_000
+)
 
 // trustFuncTimeout bounds one call of the TrustIssuerFunc.
 const trustFuncTimeout = 15 * time.Second
 
+// question is one call of the TrustIssuerFunc. Its fields are guarded by the
+// lock of the Issuers, those of the call by its end.
+type question struct {
+	call[*tenant]
+	began    freshness.Moment
+	newcomer bool // about an issuer that was not known
+	waiting  int
+	settled  bool
+	timer    *time.Timer
+}
+
+// errForgotten is for an answer that came too late: it must be asked for anew.
+var errForgotten = errors.New("forgotten meanwhile")
+
+// decide returns the tenant of an issuer once the function has said yes to it
+// and as long as that holds.
+func (s *Issuers) decide(ctx context.Context, issuer string) (*tenant, error) {
+	gaveUp := func() error {
+		return fault.Unavailable("the caller gave up before issuer "+show.Quote(issuer)+" was decided on: "+ctx.Err().Error(), ctx.Err())
+	}
+	for {
+		gone := ctx.Err() != nil // before the lock is taken: a caller's own context may panic
+		t, q, err := s.consult(ctx, issuer, gone)
+		if q == nil {
+			if err == nil && t == nil {
+				return nil, gaveUp()
+			}
+			return t, err
+		}
+		done, err := q.wait(ctx, s.life.Done())
+		s.mu.Lock()
+		q.waiting--
+		s.mu.Unlock()
+		switch {
+		case err != nil:
+			return nil, gaveUp()
+		case !done:
+			return nil, s.closedError()
+		case q.err != errForgotten:
+			return q.result, q.err
+		}
+	}
+}
+
+// consult looks for a decision that holds, or returns the question whose answer
+// to wait for. Who is gone asks nothing, and gets neither.
+func (s *Issuers) consult(ctx context.Context, issuer string, gone bool) (*tenant, *question, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, nil, s.closedError()
+	}
+	now, ttl := s.clock.now(), s.cfg.decisionTTL
+	t, _, known := s.roster.Find(issuer)
+	if known {
+		switch t.decision.Ask(now, ttl) {
+		case tenants.Holds:
+			t.askAt.Store(int64(t.decision.Next(ttl)))
+			return t, nil, nil
+		case tenants.Renew:
+			if s.asking[issuer] == nil {
+				_, _ = s.ask(ctx, t.name, false, now) // fails for newcomers only
+			}
+			t.askAt.Store(int64(min(now.Add(trustFuncTimeout), t.decision.End(ttl))))
+			return t, nil, nil
+		}
+	} else if err := s.refusals.Get(issuer, now); err != nil {
+		return nil, nil, err
+	}
+	if gone {
+		return nil, nil, nil
+	}
+	q := s.asking[issuer]
+	if q == nil {
+		var err error
+		if q, err = s.ask(ctx, issuer, !known, now); err != nil {
+			return nil, nil, err
+		}
+	}
+	if q.waiting >= maxWaiting {
+		return nil, nil, undecidedError(issuer, show.Count(maxWaiting, "other")+" wait for that")
+	}
+	q.waiting++
+	return nil, q, nil
+}
+
+// ask begins a call of the function, with the lock held.
+func (s *Issuers) ask(ctx context.Context, issuer string, newcomer bool, now freshness.Moment) (*question, error) {
+	if newcomer && s.askingNew >= maxAsking {
+		return nil, undecidedError(issuer, show.Count(maxAsking, "other")+" are being decided on")
+	}
+	if s.overdue >= maxOverdue {
+		return nil, undecidedError(issuer, show.Count(maxOverdue, "call")+" of the function have not returned")
+	}
+	q := &question{began: now, newcomer: newcomer}
+	q.done = make(chan struct{})
+	if newcomer {
+		s.askingNew++
+	}
+	s.asking[issuer] = q
+	s.busy.Add(1)
+	q.timer = time.AfterFunc(trustFuncTimeout, func() {
+		s.answer(issuer, q, nil, undecidedError(issuer, "the function did not answer within "+trustFuncTimeout.String()), true)
+	})
+	go s.runTrustFunc(ctx, issuer, q)
+	return q, nil
+}
+
 // runTrustFunc carries out one call, in a goroutine of its own, whatever the
 // user's function does.
-func (s *Issuers) runTrustFunc(ctx context.Context, issuer string, asked *call[*Client]) {
-	asked.err = undecidedError(issuer, "the function ended its goroutine")
+func (s *Issuers) runTrustFunc(ctx context.Context, issuer string, q *question) {
+	err := undecidedError(issuer, "the function ended its goroutine")
+	var fresh *tenant
 	defer func() {
 		if v := recover(); v != nil { // the value may hold anything
-			asked.err = undecidedError(issuer, fmt.Sprintf("the function panicked (%T)", v))
+			err = undecidedError(issuer, fmt.Sprintf("the function panicked (%T)", v))
 		}
-		s.mu.Lock()
-		delete(s.asking, issuer)
-		s.mu.Unlock()
-		close(asked.done)
-		s.busy.Done()
+		s.answer(issuer, q, fresh, err, false)
 	}()
 	inner, cancel := context.WithTimeout(context.WithoutCancel(ctx), trustFuncTimeout)
 	defer cancel()
 	defer context.AfterFunc(s.life, cancel)()
-	opts, err := s.cfg.trustFunc(inner, issuer)
-	if err != nil {
-		asked.err = trustFuncError(issuer, err)
+	opts, refused := s.cfg.trustFunc(inner, issuer)
+	if refused != nil {
+		err = trustFuncError(issuer, refused)
 		return
 	}
-	c, err := s.cfg.newClient(issuer, append([]ClientOption{atRunTime()}, opts...))
-	if err != nil {
-		asked.err = undecidedError(issuer, strings.ReplaceAll(bare(err), "\n", "; "))
+	if fresh, err = nil, nil; !s.isKnown(issuer) { // or its options are those that it has
+		fresh, err = s.newTenant(issuer, opts)
+	}
+}
+
+// answer takes in what the function said, or that it did not say anything in
+// time: whichever comes first.
+func (s *Issuers) answer(issuer string, q *question, fresh *tenant, err error, overdue bool) {
+	s.mu.Lock()
+	defer s.unlock()
+	if q.settled {
+		s.overdue-- // it returned after all
 		return
 	}
-	asked.result, asked.err = s.admit(issuer, c, false)
-}
-
-// undecidedError is for an issuer that is neither trusted nor refused.
-func undecidedError(issuer, why string, reasons ...error) error {
-	return fault.Unavailable("issuer "+show.Quote(issuer)+" could not be decided on: "+why, reasons...)
-}
-
-// trustFuncError is for a function that refused the issuer or failed. Its error
-// stays in the chain unless that would put it into the other class, or make
-// it look like the end of the caller's own context.
-func trustFuncError(issuer string, err error) error {
-	if errors.Is(err, ErrIssuerNotTrusted) {
-		if err == ErrIssuerNotTrusted {
-			return notTrusted(issuer)
-		}
-		why := show.Quote(bare(err))
-		if errors.Is(err, ErrUnavailable) || ofContext(err) {
-			err = nil
-		}
-		return notTrustedBecause(issuer, why, err)
+	q.settled = true
+	defer s.busy.Done()
+	defer close(q.done)
+	if q.timer.Stop(); overdue {
+		s.overdue++
 	}
-	if errors.Is(err, ErrTokenInvalid) || ofContext(err) {
-		return undecidedError(issuer, show.Quote(bare(err)))
+	if q.newcomer {
+		s.askingNew--
 	}
-	return undecidedError(issuer, show.Quote(bare(err)), err)
+	switch {
+	case s.closed:
+		q.err = s.closedError()
+	case s.asking[issuer] != q:
+		q.err = errForgotten
+	default:
+		delete(s.asking, issuer)
+		q.result, q.err = s.conclude(issuer, q.began, fresh, err)
+	}
 }
 
-func ofContext(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+// conclude makes an answer a decision, with the lock held. It counts from when
+// it was asked for: what the function knew may be as old as that.
+func (s *Issuers) conclude(issuer string, asked freshness.Moment, fresh *tenant, err error) (*tenant, error) {
+	ttl := s.cfg.decisionTTL
+	t, _, known := s.roster.Find(issuer)
+	switch now := s.clock.now(); {
+	case err == nil && known:
+		t.decision = tenants.Decided(asked)
+	case err == nil && fresh == nil:
+		return nil, errForgotten // it had to leave meanwhile
+	case err == nil:
+		fresh.decision = tenants.Decided(asked)
+		fresh.askAt.Store(int64(fresh.decision.Next(ttl)))
+		return s.admit(fresh)
+	case errors.Is(err, ErrIssuerNotTrusted):
+		s.refusals.Add(issuer, err, asked, ttl)
+		if known {
+			s.endTrust(t)
+		}
+		return nil, err
+	case known && t.decision.Survives(now, ttl):
+		t.decision.Fail(now)
+	default:
+		return nil, err
+	}
+	t.askAt.Store(int64(t.decision.Next(ttl)))
+	return t, nil
+}
+
+// Forget ends the trust in an issuer that [TrustIssuerFunc] or [TrustAnyIssuer]
+// led to, now: its client is closed, and the function is asked anew, about an
+// issuer that it refused as well. Listed issuers stay.
+func (s *Issuers) Forget(issuer string) {
+	if s.roster == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	delete(s.asking, issuer) // what is being answered may be about the time before
+	t, _, known := s.roster.Find(issuer)
+	if known && !s.closed {
+		s.endTrust(t)
+	}
+	s.refusals.Remove(issuer)
+	s.roster.Forget(issuer)
+	s.leftovers.Remove(issuer)
 }
 
 // maxIssuerName bounds the issuer names that tokens may bring in.
@@ -346,7 +371,7 @@ const maxIssuerName = 512
 
 // admitAnyone makes a client for an issuer that nobody listed: for public names
 // only, with a guarded HTTP client, and within the budget for new issuers.
-func (s *Issuers) admitAnyone(issuer string) (*Client, error) {
+func (s *Issuers) admitAnyone(issuer string) (*tenant, error) {
 	u, err := url.Parse(issuer)
 	if err == nil {
 		err = publicnet.CheckURL(u)
@@ -357,52 +382,18 @@ func (s *Issuers) admitAnyone(issuer string) (*Client, error) {
 	if err != nil {
 		return nil, notTrustedBecause(issuer, err.Error(), nil)
 	}
-	c, err := s.cfg.newClient(issuer, []ClientOption{atRunTime(), WithHTTPClient(s.cfg.guarded)})
+	t, err := s.newTenant(issuer, []ClientOption{WithHTTPClient(s.cfg.guarded)})
 	if err != nil {
-		return nil, fault.Unavailable("no client for issuer " + show.Quote(issuer) + ": " + strings.ReplaceAll(bare(err), "\n", "; "))
+		return nil, err
 	}
-	c.public = true
-	return s.admit(issuer, c, true)
-}
-
-// admit puts a client among the dynamic ones, unless the issuer has one already
-// or the Issuers are closed, and retires the one that has to make room.
-func (s *Issuers) admit(issuer string, c *Client, budgeted bool) (*Client, error) {
+	t.public = true
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	if s.closed {
 		return nil, s.closedError()
 	}
-	if known, ok := s.dynamic.Get(issuer); ok {
+	if known, _, ok := s.roster.Find(issuer); ok {
 		return known, nil
 	}
-	if now := s.clock.now(); budgeted {
-		if !s.newIssuerBudget.Available(now) {
-			left := s.newIssuerBudget.Next(now) // for a Retry-After
-			return nil, fault.Unavailable("issuer "+show.Quote(issuer)+" is new, and the budget for new issuers is spent; one more in "+show.Round(left).String(),
-				&FetchError{URL: issuer, RetryAfter: left, Err: errors.New("the budget for new issuers is spent")})
-		}
-		s.newIssuerBudget.Charge(now)
-	}
-	if s.dynamic.Len() == s.cfg.maxIssuers {
-		if _, evicted, ok := s.dynamic.RemoveOldest(); ok {
-			evicted.cache.retire()
-			s.busy.Add(1)
-			go s.awaitRetired(evicted)
-		}
-	}
-	c.dynamic = true
-	s.dynamic.Add(issuer, c)
-	return c, nil
-}
-
-// awaitRetired waits until a retired client has closed, which it does after its
-// last call or with the Issuers.
-func (s *Issuers) awaitRetired(c *Client) {
-	defer s.busy.Done()
-	select {
-	case <-c.cache.life.Done():
-	case <-s.life.Done():
-	}
-	_ = c.Close() // always nil
+	return s.admit(t)
 }

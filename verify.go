@@ -27,6 +27,7 @@ type Verifier struct {
 	needsIssuer   bool      // the source can do nothing without an issuer
 	rechecker     rechecker // nil: the source cannot look again
 	union         *Union    // nil: the source is one
+	reporter      reporter  // nil: nobody wants to hear what verified
 	claims        *claims.Policy
 	headers       *compact.HeaderCache
 	cache         *tokencache.Cache[*Token] // of verified tokens; nil: off
@@ -52,7 +53,8 @@ func NewVerifier(source KeySource, opts ...VerifierOption) (*Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Verifier{cfg: c, source: source, claims: claims.NewPolicy(c.Rules), headers: compact.NewHeaderCache()}
+	v := &Verifier{cfg: c, claims: claims.NewPolicy(c.Rules), headers: compact.NewHeaderCache()}
+	v.source, v.reporter = reporting(source)
 	_, v.ignoresIssuer = asOurs[issuerIgnorer](source)
 	_, v.needsIssuer = source.(*Issuers)
 	v.rechecker, _ = asOurs[rechecker](source)
@@ -135,6 +137,9 @@ func (v *Verifier) verify(ctx context.Context, token string, buffer *[]byte) (*T
 	v.headers.Add(&opened)
 	if v.cache != nil {
 		v.cache.Add(t.Raw(), t)
+	}
+	if v.reporter != nil {
+		v.reporter.verified(issuer)
 	}
 	return t, nil
 }
@@ -262,6 +267,9 @@ func (v *Verifier) verifyCached(ctx context.Context, t *Token) (*Token, error) {
 			v.cache.Add(t.Raw(), t)
 		}
 		if err = v.validate(ctx, t); err == nil {
+			if v.reporter != nil {
+				v.reporter.verified(issuer)
+			}
 			return t, nil
 		}
 	}

@@ -45,3 +45,9 @@ func (b *Bucket) Next(now Moment) time.Duration {
 	}
 	return b.since.Add(b.every).Sub(now)
 }
+
+// Shift is the same bucket by a clock that shows d more.
+func (b Bucket) Shift(d time.Duration) Bucket {
+	b.since = b.since.Add(d)
+	return b
+}

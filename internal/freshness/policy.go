@@ -260,3 +260,9 @@ func (p *Policy) Failures() int { return p.facts.failures }
 
 // ThrottledLookups counts the lookups that the budgets refused to refresh for.
 func (p *Policy) ThrottledLookups() uint64 { return p.throttled }
+
+// Budget is what is left of the budget of refreshes for unknown keys.
+func (p *Policy) Budget() Bucket { return p.unknownBudget }
+
+// SetBudget goes on with the budget of another policy of the same source.
+func (p *Policy) SetBudget(b Bucket) { p.unknownBudget = b }
