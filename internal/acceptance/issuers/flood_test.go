@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -390,4 +391,60 @@ func TestDecision_OptionsRefused(t *testing.T) {
 			t.Errorf("%v: %v", d, err)
 		}
 	}
+}
+
+// A name that stops resolving says nothing of an issuer whose token verified.
+func TestFlood_ResolverErrorsAfterAVerifiedToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := testkit.NewInternet()
+		good := n.AddIssuer(t, "good.example")
+		s := n.NewIssuers(t, jwks.TrustAnyIssuer(), jwks.WithClientOptions(jwks.WithMaxStale(0)))
+		v := testkit.NewSourceVerifier(t, s)
+		testkit.Accept(t, v, good.Sign(nil))
+		n.Route("good.example", nil) // no such name
+		time.Sleep(time.Hour)
+		_, err := s.SigningKeys(t.Context(), testkit.ES256K1, good.URL())
+		if testkit.WantError(t, err, jwks.ErrUnavailable); errors.Is(err, jwks.ErrIssuerNotTrusted) {
+			t.Error(err)
+		}
+		_, err = s.SigningKeys(t.Context(), testkit.ES256K1, "https://other.example")
+		testkit.WantError(t, err, jwks.ErrIssuerNotTrusted)
+	})
+}
+
+// Evictions warn, at most once a minute, with how many there were.
+func TestFlood_EvictionsAreLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t)
+		var log strings.Builder
+		logger := jwks.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})))
+		s := w.issuers(t, jwks.TrustIssuerFunc(testkit.TrustAll(logger)), jwks.WithMaxIssuers(1))
+		v := testkit.NewSourceVerifier(t, s, testkit.AtNow())
+		for i := range 12 {
+			testkit.Accept(t, v, w.token(i))
+		}
+		time.Sleep(time.Minute)
+		testkit.Accept(t, v, w.token(12))
+		if got := log.String(); strings.Count(got, "evicted to make room") != 2 || !strings.Contains(got, "evicted=1 ") && !strings.Contains(got, "evicted=1\n") || !strings.Contains(got, "evicted=11") {
+			t.Errorf("the log says\n%s", got)
+		}
+	})
+}
+
+// Tenants that do not fit take turns: everybody is served, and no issuer is
+// asked more often than once a TTL and its budget.
+func TestFlood_MoreTenantsThanRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t)
+		s := w.issuers(t, jwks.TrustIssuerFunc(testkit.TrustAll()), jwks.WithMaxIssuers(32))
+		v := testkit.NewSourceVerifier(t, s, testkit.AtNow())
+		for range 20 {
+			for i := range 33 {
+				testkit.AcceptOnce(t, v, w.token(i))
+			}
+		}
+		if host, n := w.most(); n > 1+5 {
+			t.Errorf("%s was asked %d times", host, n)
+		}
+	})
 }
