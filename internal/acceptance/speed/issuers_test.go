@@ -198,6 +198,37 @@ func TestIssuers_LookupAllocatesNothing(t *testing.T) {
 	}
 }
 
+// An issuer that came up at run time costs a verification no more allocations
+// than a listed one.
+func TestIssuers_TenantsAllocateNothing(t *testing.T) {
+	const n = 50
+	c := newCrowd(t, n)
+	listed := c.issuers(t)
+	defer listed.Close()
+	dynamic, err := jwks.NewIssuers(jwks.TrustIssuerFunc(testkit.TrustAll()), jwks.WithClientOptions(jwks.WithHTTPClient(&http.Client{Transport: c})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dynamic.Close()
+	cost := func(s *jwks.Issuers) (verify, lookup float64) {
+		v := testkit.NewSourceVerifier(t, s, testkit.AtNow())
+		tokens := make([]string, n)
+		for i := range tokens {
+			tokens[i] = c.token(i)
+			testkit.Accept(t, v, tokens[i])
+		}
+		i := 0
+		verify = testing.AllocsPerRun(n, func() { _, _ = v.Verify(t.Context(), tokens[i%n]); i++ })
+		lookup = testing.AllocsPerRun(n, func() { _, _ = s.SigningKeys(t.Context(), testkit.ES256K1, c.names[i%n]); i++ })
+		return verify, lookup
+	}
+	wantVerify, _ := cost(listed)
+	verify, lookup := cost(dynamic)
+	if verify > wantVerify+0.5 && !testkit.RaceEnabled || lookup != 0 {
+		t.Errorf("%v allocations for a verification, %v among listed ones; %v for a lookup", verify, wantVerify, lookup)
+	}
+}
+
 // Templates by the hundred: each issuer is found under its own.
 func TestIssuers_ManyTemplates(t *testing.T) {
 	n := testkit.NewInternet()
