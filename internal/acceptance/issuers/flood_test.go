@@ -394,7 +394,7 @@ func TestDecision_OptionsRefused(t *testing.T) {
 }
 
 // A name that stops resolving says nothing of an issuer whose token verified.
-func TestFlood_ResolverErrorsAfterAVerifiedToken(t *testing.T) {
+func TestFlood_ResolverErrorsOfTheVerified(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := testkit.NewInternet()
 		good := n.AddIssuer(t, "good.example")
