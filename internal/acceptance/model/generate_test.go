@@ -214,5 +214,8 @@ func (d *dice) drawFault() {
 	case foreign, noURL, elsewhere, badGateway:
 		s.doc = discovery
 	}
+	if s.fault == foreign && d.config.source == byDiscoveryURL {
+		s.fault = noURL // who names no issuer takes the one of the document
+	}
 	d.add(s)
 }

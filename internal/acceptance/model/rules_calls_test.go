@@ -102,8 +102,13 @@ func staleServes(v *view, r *report) {
 			continue // frozen: it excuses nothing
 		}
 		rule := "stale-refused"
-		if !c.plain(l.document) {
+		switch {
+		case !c.plain(l.document):
 			rule = "keys-without-kid"
+		case l.said && l.asked < v.config.expiry():
+			rule = "stale-refused-by-header"
+		case l.age > 0:
+			rule = "stale-refused-by-age"
 		}
 		r.add(rule, "the set of %v has it: %v", l.at, c)
 	}
@@ -125,6 +130,9 @@ func refusedAsUnavailable(v *view, r *report) {
 
 // failedFor says that the source could not be asked for a call.
 func (v *view) failedFor(c *call) bool {
+	if slices.ContainsFunc(v.flights(), func(f *landing) bool { return f.stumbled <= c.end && f.at >= c.start }) {
+		return true // one that has stumbled is under way
+	}
 	var last *landing
 	for _, l := range v.landings {
 		switch {
@@ -145,7 +153,7 @@ func refusedAsInvalid(v *view, r *report) {
 		return // see withoutCache
 	}
 	for _, c := range v.lookups() {
-		if c.err == nil || c.unavailable() || c.op == keyfunc {
+		if c.err == nil || c.unavailable() || c.op == keyfunc || c.gaveUp() && c.end > c.start {
 			continue
 		}
 		if landed := v.landedWithin(c); landed != nil && v.publishedThroughout(c) {
@@ -187,7 +195,7 @@ func (v *view) reason(c *call) (rule, why string) {
 	if slices.ContainsFunc(v.site.publishedAt(c.start, c.end), func(d *document) bool { return !c.plain(d) }) {
 		rule = "keys-without-kid"
 	}
-	if v.failedFor(c) {
+	if l := v.onlyHeldAt(c.start); v.failedFor(c) || l != nil && len(candidates(l.document, c.want.kid)) > 0 && v.excused(l, c.start) {
 		return rule, "bad signature while the refresh fails or a backoff runs"
 	}
 	if _, burst := v.config.limit(); burst == 0 {
@@ -332,7 +340,7 @@ func oneClass(v *view, r *report) {
 		if strings.Contains(text, "\n") || !strings.HasPrefix(text, "jwks: ") || strings.Contains(text, "eyJ") {
 			r.add("error-text", "want one line that begins with jwks: and shows no token: %v", c)
 		}
-		if closed := errors.Is(c.err, jwks.ErrClosed); closed != (c.afterClose || v.closed >= 0 && c.end >= v.closed) && !c.gaveUp() {
+		if closed := errors.Is(c.err, jwks.ErrClosed); closed != (c.afterClose || v.closed >= 0 && c.end >= v.closed) && !c.gaveUp() && (c.afterClose || c.end != v.closed) {
 			r.add("closed-told", "closed at %v: %v", v.closed, c)
 		}
 	}

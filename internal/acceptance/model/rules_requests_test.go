@@ -20,7 +20,7 @@ func (v *view) beganBy(f *landing) []*call {
 
 // onDemand says that Refresh began a refresh; alone, if nobody else can have.
 func (v *view) onDemand(f *landing) (any, alone bool) {
-	alone = true
+	alone = !v.running(f.began)
 	for _, c := range v.beganBy(f) {
 		if c.op == refresh && c.start == f.began {
 			any = true
@@ -84,7 +84,7 @@ func (v *view) latestRefresh(l *landing) (byAge, byHeader time.Duration) {
 func refreshNeeded(v *view, r *report) {
 	for _, c := range v.lookups() {
 		l := v.certain(c)
-		if l == nil || l.seeded {
+		if l == nil || l.seeded || c.err != nil {
 			continue
 		}
 		byAge, byHeader := v.latestRefresh(l)
@@ -121,7 +121,11 @@ func refreshesJustified(v *view, r *report) {
 			continue
 		}
 		if !slices.ContainsFunc(callers, func(c *call) bool { return c.op.isLookup() && !c.answers(l.document) }) {
-			r.add("refresh-too-early", "a refresh began at %v, and the set of %v needs none before %v", f.began, l.at, v.earliestRefresh(l))
+			rule := "refresh-too-early"
+			if slices.ContainsFunc(callers, func(c *call) bool { return !c.plain(l.document) }) {
+				rule = "keys-without-kid"
+			}
+			r.add(rule, "a refresh began at %v, and the set of %v needs none before %v", f.began, l.at, v.earliestRefresh(l))
 		}
 	}
 }

@@ -16,7 +16,10 @@ func refreshAnswers(v *view, r *report) {
 		if c.op != refresh || c.err != nil || !c.done || v.stubbornFor() > 0 {
 			continue
 		}
-		if !slices.ContainsFunc(v.landings, func(f *landing) bool { return f.began == c.start && f.at == c.end }) {
+		if !slices.ContainsFunc(v.landings, func(f *landing) bool {
+			_, alone := v.onDemand(f)
+			return alone && f.began == c.start && f.at == c.end
+		}) {
 			continue // it joined one that was under way
 		}
 		if !slices.ContainsFunc(v.site.publishedAt(c.start, c.end), func(d *document) bool { return slices.Equal(d.usable(), c.held) }) {
@@ -52,7 +55,7 @@ func eventsTell(v *view, r *report) {
 		case l.seeded:
 		case !l.ok && l.err == nil:
 			r.add("event-error", "the failed refresh of %v tells no error", l.at)
-		case l.ok && l.document == nil:
+		case l.unfounded:
 			r.add("event-without-answer", "a refresh landed at %v, and no usable answer came", l.at)
 			return
 		case l.ok && !l.confirmed:
@@ -136,7 +139,7 @@ func spellsTold(v *view, r *report) {
 		case c.err == nil && c.start > expiry && c.end == c.start && v.toldSince(l, c.end, "served stale") == 0 && last != nil && !last.ok && c.start < last.retryAt:
 			r.add("stale-untold", "%v", c)
 		case c.err != nil && c.start > gone && c.unavailable() && !c.gaveUp() && !l.seeded && v.toldSince(l, c.end, "expired") == 0:
-			r.add("expired-untold", "the set of %v has been past the end of stale since %v: %v", l.at, gone, c)
+			r.add("end-untold", "the set of %v has been past the end of stale since %v: %v", l.at, gone, c)
 		}
 	}
 }
@@ -236,16 +239,23 @@ func recovers(v *view, r *report) {
 		}
 	}
 	for _, s := range v.samples {
-		if s.at == v.settled && s.status.ConsecutiveFailures > 0 {
-			r.add("recovers-late", "all has been well since %v, and at %v %d refreshes have failed in a row", v.healed, s.at, s.status.ConsecutiveFailures)
+		if s.at == v.settled && s.status.State != jwks.StateFresh && v.config.expiry() >= time.Minute {
+			rule := "recovers-late"
+			if l := v.onlyHeldAt(s.at); l != nil && (l.said || l.age > 0) {
+				rule = "recovers-late-by-header"
+			}
+			r.add(rule, "all has been well since %v, and at %v the state is %v", v.healed, s.at, s.status.State)
 		}
 	}
 	for _, c := range v.calls {
 		l := v.onlyHeldAt(v.ended)
 		if c.start >= v.settled+2*time.Hour && c.err != nil && !c.afterClose && v.publishedThroughout(c) && l != nil {
 			rule := "recovers-never"
-			if !c.plain(v.site.published()) {
+			switch {
+			case !c.plain(v.site.published()):
 				rule = "keys-without-kid"
+			case v.liedTo():
+				rule = "recovers-never-validators"
 			}
 			r.add(rule, "all has been well since %v: %v", v.healed, c)
 		}
@@ -266,7 +276,7 @@ func runKeepsWarm(v *view, r *report) {
 		}
 		for _, c := range v.lookups() {
 			l := v.onlyHeldAt(c.start)
-			if l == nil || l.at < run.start || c.start > run.until || v.config.ahead == 1 || v.config.noCache || v.wasWrong(run.start, c.end) {
+			if l == nil || l.seeded || l.at < run.start || c.start > run.until || v.config.ahead == 1 || v.config.noCache || v.wasWrong(run.start, c.end) {
 				continue
 			}
 			// A refresh ahead needs the time that the TTL leaves for it.

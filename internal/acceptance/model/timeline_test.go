@@ -32,7 +32,7 @@ func (tr *trace) timeline() string {
 		add(c.start, "call        %v", c)
 	}
 	for _, e := range tr.events {
-		add(e.at, "event       %v, after %v, %v; fetch no earlier than %v", e.event.Kind, e.event.Duration, e.event.Err, e.status.NextAttempt.Sub(bubbleStart))
+		add(e.at, "event       %v, after %v, %v; next %v", e.event.Kind, e.event.Duration, e.event.Err, e.status.NextAttempt.Format("02 15:04:05.000"))
 	}
 	for _, f := range tr.freezes {
 		add(f[0], "frozen      until %v", f[1])

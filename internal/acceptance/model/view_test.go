@@ -17,26 +17,25 @@ type view struct {
 
 // landing is the end of a refresh, or the seed.
 type landing struct {
-	number     int
-	began, at  time.Duration
-	seeded     bool
-	ok         bool
-	confirmed  bool // 304
-	requests   []*request
-	stumbled   time.Duration // when its first attempt failed; never
-	err        error
-	event      jwks.Event
-	status     jwks.Status
-	failures   int           // in a row, with this one
-	retryAt    time.Duration // end of the backoff, as the client says
-	age        time.Duration // of the answer that brought or confirmed the set
-	copyLeft   time.Duration // for how long a cache would go on using that answer
-	asked      time.Duration // the lifetime from now that its headers ask for
-	said       bool
-	document   *document // what is held from now on
-	madeAt     time.Duration
-	overdue    bool // it was under way beyond its deadline
-	fromOrigin time.Duration
+	number    int
+	began, at time.Duration
+	seeded    bool
+	ok        bool
+	confirmed bool // 304
+	requests  []*request
+	stumbled  time.Duration // when its first attempt failed; never
+	err       error
+	event     jwks.Event
+	status    jwks.Status
+	failures  int           // in a row, with this one
+	retryAt   time.Duration // end of the backoff, as the client says
+	age       time.Duration // of the answer that brought or confirmed the set
+	copyLeft  time.Duration // for how long a cache would go on using that answer
+	asked     time.Duration // the lifetime from now that its headers ask for
+	said      bool
+	document  *document // what is held from now on
+	overdue   bool      // it was under way beyond its deadline
+	unfounded bool      // it landed well, and no usable answer had come
 }
 
 const never = time.Duration(1<<63 - 1)
@@ -96,7 +95,7 @@ func (v *view) bring(l *landing) {
 	l.failures = 0
 	for _, r := range l.requests {
 		if a := r.answer; r.doc == keysDoc && a != nil && a.good {
-			l.age, l.asked, l.said, l.madeAt = a.age, max(a.asked-a.age, 0), a.said, a.made
+			l.age, l.asked, l.said = a.age, max(a.asked-a.age, 0), a.said
 			if a.said && a.copyEnds > a.made {
 				l.copyLeft = max(a.asked-a.age, 0)
 			}
@@ -105,6 +104,9 @@ func (v *view) bring(l *landing) {
 	}
 	if held := v.held(); l.confirmed && held != nil {
 		l.document = held.document
+	}
+	if l.document == nil {
+		l.document, l.unfounded = &document{}, true
 	}
 }
 
