@@ -133,15 +133,14 @@ func (v *view) failedFor(c *call) bool {
 	if slices.ContainsFunc(v.flights(), func(f *landing) bool { return f.stumbled <= c.end && f.at >= c.start }) {
 		return true // one that has stumbled is under way
 	}
-	var last *landing
+	var last *landing // before the call
 	for _, l := range v.landings {
 		switch {
-		case l.at > c.end:
-			return last != nil && !last.ok && c.start <= last.retryAt
-		case l.at >= c.start && !l.ok:
+		case l.at < c.start || l.seeded:
+			last = l
+		case l.at <= c.end && !l.ok:
 			return true
 		}
-		last = l
 	}
 	return last != nil && !last.ok && c.start <= last.retryAt
 }
@@ -210,6 +209,12 @@ func (v *view) reason(c *call) (rule, why string) {
 		}
 	}
 	n, since := v.missed(c)
+	switch last := v.lastBefore(c.start); {
+	case v.liedTo():
+		rule += "-validators"
+	case last != nil && !last.ok && c.end == c.start:
+		rule = "old-failure-refuses"
+	}
 	switch {
 	case n == 0:
 	case since <= memoryOf(n):

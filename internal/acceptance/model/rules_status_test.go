@@ -239,7 +239,7 @@ func recovers(v *view, r *report) {
 		}
 	}
 	for _, s := range v.samples {
-		if s.at == v.settled && s.status.State != jwks.StateFresh && v.config.expiry() >= time.Minute {
+		if s.at == v.settled && s.status.State != jwks.StateFresh && v.config.expiry() >= 5*time.Minute {
 			rule := "recovers-late"
 			if l := v.onlyHeldAt(s.at); l != nil && (l.said || l.age > 0) {
 				rule = "recovers-late-by-header"

@@ -216,7 +216,7 @@ func removedTooLong(v *view, r *report) {
 	for _, c := range v.calls {
 		for _, k := range c.got {
 			removed := v.removedAt(k, c.end)
-			if removed < 0 || !slices.ContainsFunc(v.heldAt(c.end), func(l *landing) bool { return slices.Contains(l.document.usable(), k) }) {
+			if removed < 0 || !slices.Contains(v.heldAt(c.end)[0].document.usable(), k) {
 				continue // a retained key is a matter of notHeld
 			}
 			limit := removed + v.config.expiry() + 2*v.config.deadline() + time.Second
