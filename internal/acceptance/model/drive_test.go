@@ -196,6 +196,7 @@ func (w *world) recover() {
 		w.begin(probe)
 		pause = 15 * time.Second
 	}
+	time.Sleep(time.Second)
 	w.look()
 	w.settled = w.now()
 

@@ -35,7 +35,7 @@ var pendingRules = map[string]string{
 	"gave-up-untold":       "a context that ends while looking again is ErrUnavailable",
 	// One pays for another; the network; people are left guessing.
 	"secret-leaks":            "configured headers go to configured hosts only",
-	"attempt-cut":             "a refresh has as many times the time-out as there are documents",
+	"attempt-cut-by-deadline": "a refresh has as many times the time-out as there are documents",
 	"fresh-waits-by-header":   "headers bring the next refresh forward and do not shorten the TTL",
 	"status-expiry-by-header": "the same, in the status",
 	"refresh-by-header":       "the same: the refresh does begin",

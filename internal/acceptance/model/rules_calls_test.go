@@ -114,6 +114,23 @@ func staleServes(v *view, r *report) {
 	}
 }
 
+// staleWaits: who waits with a stale set at hand waits for the first attempt
+// only: should it fail, the stale set answers.
+func staleWaits(v *view, r *report) {
+	for _, c := range v.lookups() {
+		l := v.certain(c)
+		if l == nil || c.start == c.end || !c.plain(l.document) {
+			continue
+		}
+		_, expiry := v.expiry(l)
+		for _, f := range v.flights() {
+			if f.stumbled < c.end && f.stumbled >= c.start && f.began <= c.start && f.stumbled < expiry+v.config.stale() && f.stumbled < f.began+v.config.deadline() && !l.said && l.age == 0 {
+				r.add("stale-waits", "the first attempt failed at %v, and the set of %v has it: %v", f.stumbled, l.at, c)
+			}
+		}
+	}
+}
+
 // refusedAsUnavailable: only a source that could not be asked is unavailable:
 // a refresh failed while the caller waited, or a backoff runs.
 func refusedAsUnavailable(v *view, r *report) {

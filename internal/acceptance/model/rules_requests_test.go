@@ -329,8 +329,8 @@ func attemptsBounded(v *view, r *report) {
 		frozen := slices.ContainsFunc(f.requests, func(q *request) bool { return q.frozen })
 		if !f.ok && last != nil && last.retried() && tries < v.config.attempts() && f.at-f.began < v.config.deadline()-2*time.Second && !frozen {
 			rule := "too-few-attempts"
-			if last.ended {
-				rule = "attempt-cut"
+			if last.ended && f.at-f.began >= 15*time.Second {
+				rule = "attempt-cut-by-deadline"
 			}
 			r.add(rule, "the refresh of %v gave up after %d attempts and %v", f.began, tries, f.at-f.began)
 		}
@@ -348,12 +348,53 @@ func attemptTimes(v *view, r *report) {
 			case took > v.config.attempt():
 				r.add("attempt-too-long", "%s took %v", q.url, took)
 			case q.ended && took < v.config.attempt() && f.at-f.began < v.config.deadline():
-				r.add("attempt-cut", "%s was given %v, in a refresh that took %v", q.url, took, f.at-f.began)
+				rule := "attempt-cut"
+				if f.at-f.began >= 15*time.Second {
+					rule = "attempt-cut-by-deadline" // that of one document
+				}
+				r.add(rule, "%s was given %v, in a refresh that took %v", q.url, took, f.at-f.began)
 			}
 		}
 		frozen := slices.ContainsFunc(v.freezes, func(z [2]time.Duration) bool { return z[0] <= f.at && z[1] >= f.began })
 		if f.at-f.began > v.config.deadline() && !frozen {
 			r.add("deadline-exceeded", "the refresh of %v took %v", f.began, f.at-f.began)
+		}
+	}
+}
+
+// discoveryAsked: the discovery document is fetched with every refresh, but for
+// one for an unknown key while it is younger than the TTL; and at once when the
+// key set is not where it said.
+func discoveryAsked(v *view, r *report) {
+	if !v.config.discovers() {
+		return
+	}
+	asked := time.Duration(-1)
+	for _, f := range v.landings {
+		first, last := f.firstKeys(), (*request)(nil)
+		for _, q := range f.requests {
+			last = q
+			if q.doc == discovery && q.usable() {
+				asked = q.end
+			}
+		}
+		if f.seeded || first == nil {
+			continue
+		}
+		if demanded, _ := v.onDemand(f); f.requests[0] == first && (!first.pastCaches() || demanded && len(v.beganBy(f)) == 1 || first.start-asked > v.config.expiry()+v.config.deadline()) {
+			r.add("discovery-skipped", "the refresh of %v asks for the key set and not for the discovery document, which is of %v", f.began, asked)
+		}
+		if f.requests[0] == first && !f.ok && last == first && first.answer != nil && first.answer.status == 404 {
+			r.add("move-not-followed", "the refresh of %v ended at the 404 of %s", f.began, first.url)
+		}
+	}
+}
+
+// oneFlight: there is one refresh at a time.
+func oneFlight(v *view, r *report) {
+	for i, f := range v.landings {
+		if i > 0 && f.began < v.landings[i-1].at {
+			r.add("two-at-a-time", "one refresh lasts from %v to %v, and the next begins at %v", v.landings[i-1].began, v.landings[i-1].at, f.began)
 		}
 	}
 }

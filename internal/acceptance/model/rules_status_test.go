@@ -231,7 +231,7 @@ func recovers(v *view, r *report) {
 		return
 	}
 	for _, c := range v.lookups() {
-		if c.start < v.settled-time.Second {
+		if c.start < v.settled-2*time.Second {
 			continue
 		}
 		if c.unavailable() {

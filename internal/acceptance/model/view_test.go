@@ -67,7 +67,7 @@ func (v *view) land(e event) {
 		ok: e.event.Kind != jwks.EventRefreshFailed, confirmed: e.event.Kind == jwks.EventNotModified}
 	l.overdue = l.at-l.began > v.config.deadline()+time.Second
 	for _, r := range v.requests {
-		if l.began <= r.start && r.end <= l.at && r.done {
+		if l.began <= r.start && r.start < l.at && r.end <= l.at && r.done {
 			l.requests = append(l.requests, r)
 			if !r.usable() && !(r.doc == discovery && r.answer != nil && r.answer.status == 404) {
 				l.stumbled = min(l.stumbled, r.end)

@@ -1,0 +1,125 @@
+// Command mutants changes one line of the code at a time and shows which
+// changes no test notices.
+//
+//	go run ./internal/mutants                        every file of files.txt
+//	go run ./internal/mutants -sample 40 -seed 7     forty changes, drawn by lot
+//	go run ./internal/mutants -files cache.go -list  what would be changed
+//
+// A mutant first meets the tests of its own package, then the suites that know
+// the public API alone. One that does not compile does not count. Survivors
+// that are right to survive stand in survivors.txt with a reason each, by file,
+// function and text, so that the command fails on new ones only.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"go/build"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// options are the flags.
+type options struct {
+	root      string
+	files     string
+	suites    string
+	accepted  string
+	sample    int
+	seed      uint64
+	list      bool
+	workers   int
+	limit     time.Duration
+	scenarios int
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.root, "root", ".", "the root of the module")
+	flag.StringVar(&o.files, "files", "", "files to change, separated by commas, patterns allowed; default: those of internal/mutants/files.txt")
+	flag.StringVar(&o.suites, "suites", "./,./internal/acceptance/...", "packages whose tests a mutant meets after those of its own package, separated by commas")
+	flag.StringVar(&o.accepted, "accepted", "internal/mutants/survivors.txt", "the list of survivors that are accepted")
+	flag.IntVar(&o.sample, "sample", 0, "how many mutants to draw; 0 is all")
+	flag.Uint64Var(&o.seed, "seed", 1, "what they are drawn from")
+	flag.BoolVar(&o.list, "list", false, "show the mutants and run nothing")
+	flag.IntVar(&o.workers, "workers", runtime.NumCPU(), "how many to run at a time")
+	flag.DurationVar(&o.limit, "timeout", 3*time.Minute, "for the tests of one mutant; running out of it counts as noticed")
+	flag.IntVar(&o.scenarios, "scenarios", 500, "how many scenarios the model runs for one mutant")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	ok, err := run(ctx, o, os.Stdout)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mutants:", err)
+		os.Exit(2)
+	}
+	if !ok {
+		os.Exit(1)
+	}
+}
+
+// filesOf lists the files to change, relative to the root.
+func filesOf(o options) ([]string, error) {
+	patterns := strings.Split(o.files, ",")
+	if o.files == "" {
+		text, err := os.ReadFile(filepath.Join(o.root, "internal", "mutants", "files.txt"))
+		if err != nil {
+			return nil, err
+		}
+		patterns = nil
+		for line := range strings.Lines(string(text)) {
+			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+				patterns = append(patterns, line)
+			}
+		}
+	}
+	var files []string
+	for _, pattern := range patterns {
+		found, err := filepath.Glob(filepath.Join(o.root, filepath.FromSlash(pattern)))
+		if err != nil {
+			return nil, err
+		}
+		n := len(files)
+		for _, path := range found {
+			here, err := build.Default.MatchFile(filepath.Dir(path), filepath.Base(path))
+			if err != nil {
+				return nil, err
+			}
+			if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || !here {
+				continue
+			}
+			relative, err := filepath.Rel(o.root, path)
+			if err != nil {
+				return nil, err
+			}
+			if relative = filepath.ToSlash(relative); !slices.Contains(files, relative) {
+				files = append(files, relative)
+			}
+		}
+		if len(files) == n {
+			return nil, fmt.Errorf("no file to change matches %q", pattern)
+		}
+	}
+	return files, nil
+}
+
+// draw picks n of the mutants, in their order.
+func draw(all []*mutant, n int, seed uint64) []*mutant {
+	if n <= 0 || n >= len(all) {
+		return all
+	}
+	picked := rand.New(rand.NewPCG(seed, 0)).Perm(len(all))[:n]
+	slices.Sort(picked)
+	some := make([]*mutant, 0, n)
+	for _, i := range picked {
+		some = append(some, all[i])
+	}
+	return some
+}
