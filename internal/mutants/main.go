@@ -86,7 +86,7 @@ func filesOf(o options) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		n := len(files)
+		fits := false
 		for _, path := range found {
 			here, err := build.Default.MatchFile(filepath.Dir(path), filepath.Base(path))
 			if err != nil {
@@ -95,6 +95,7 @@ func filesOf(o options) ([]string, error) {
 			if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || !here {
 				continue
 			}
+			fits = true
 			relative, err := filepath.Rel(o.root, path)
 			if err != nil {
 				return nil, err
@@ -103,7 +104,7 @@ func filesOf(o options) ([]string, error) {
 				files = append(files, relative)
 			}
 		}
-		if len(files) == n {
+		if !fits {
 			return nil, fmt.Errorf("no file to change matches %q", pattern)
 		}
 	}
