@@ -16,6 +16,9 @@ type dice struct {
 // generate draws the scenario with a number.
 func generate(seed, number uint64) scenario {
 	d := &dice{Rand: rand.New(rand.NewPCG(seed, number))}
+	if d.often(12) {
+		return d.drawTenants()
+	}
 	d.config = d.drawConfig()
 	for n := 3 + d.IntN(22); len(d.steps) < n; {
 		d.draw()

@@ -42,6 +42,10 @@ var pendingRules = map[string]string{
 	"recovers-late-by-header": "the same, in the end",
 	"stale-refused-by-age":    "the same, of copies",
 	"stale-refused-by-header": "the same, when it fails",
+	"tenant-requests":         "forged tokens do not have a tenant's documents fetched again",
+	"tenant-pushed-out":       "names without a verified token push nobody out",
+	"tenant-decision-waits":   "a decision that outlives its deadline gives its slot back",
+	"tenant-offboarded":       "a tenant that the function refuses is trusted for one decision TTL",
 	"recovered-untold":        "the first success after failures is told",
 	"end-untold":              "the end of stale is told",
 }

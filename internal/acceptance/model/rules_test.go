@@ -64,6 +64,12 @@ func (r *report) add(rule, format string, args ...any) {
 func check(tr *trace) []violation {
 	v := newView(tr)
 	r := &report{}
+	if tr.config.tenants != (tenants{}) {
+		for _, rule := range tenantRules {
+			rule(v, r)
+		}
+		return r.found
+	}
 	for _, rule := range rules {
 		rule(v, r)
 	}

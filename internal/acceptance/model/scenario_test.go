@@ -50,6 +50,8 @@ type config struct {
 	header    header
 	headerAge time.Duration // of max-age and Expires
 	path      path
+
+	tenants tenants // of many issuers; the zero value: one client
 }
 
 // source says where the client finds its keys.

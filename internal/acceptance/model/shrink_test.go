@@ -97,6 +97,9 @@ func simpler(c config) []config {
 		func(c *config) { c.validator = noValidator },
 		func(c *config) { c.header, c.headerAge = noHeader, 0 },
 		func(c *config) { c.path = direct },
+		func(c *config) { c.tenants.listed = 0 },
+		func(c *config) { c.tenants.decided /= 2 },
+		func(c *config) { c.tenants.ttl = 0 },
 	} {
 		other := c
 		change(&other)

@@ -30,6 +30,8 @@ type trace struct {
 	closed   time.Duration // when Close was called
 	ended    time.Duration // when it returned
 	runs     []*runCall
+	sites    []*site // of many issuers
+	many     community
 	problems []string // what went wrong outside any call: a leak, an error of Close
 }
 
@@ -105,6 +107,10 @@ func simulate(t *testing.T, sc scenario) (tr *trace) {
 // play is the scenario from the start to the end.
 func (w *world) play() {
 	w.epoch = time.Now()
+	if w.config.tenants != (tenants{}) {
+		w.playTenants()
+		return
+	}
 	w.site = newSite(0, w.config)
 	w.site.issue(0, entries(w.config.initial))
 	w.net = &network{now: w.now, sites: []*site{w.site}}

@@ -87,26 +87,29 @@ func run(ctx context.Context, o options, all []fault, out io.Writer) (missed int
 		fmt.Fprintf(out, "%d faults fit into the code\n", len(picked))
 		return 0, nil
 	}
-	outcomes, err := o.tryAll(ctx, picked, replaced)
-	if err != nil {
-		return 0, err
-	}
-	for i, f := range picked {
-		result := outcomes[i]
-		switch {
-		case result.result == overlay.Passed, result.result == overlay.NotCompiled:
+	outcomes, err := o.tryAll(ctx, picked, replaced, out)
+	for _, result := range outcomes {
+		if result.missed() {
 			missed++
-			fmt.Fprintf(out, "MISSED  %-60s %v\n", f.name, result.result)
-		case result.rule == "":
-			fmt.Fprintf(out, "found   %-60s the process %v\n", f.name, result.result)
-		default:
-			fmt.Fprintf(out, "found   %-60s scenario %5s  %s\n", f.name, result.scenario, result.rule)
-		}
-		if o.verbose {
-			fmt.Fprintf(out, "\t%s\n", result.text)
 		}
 	}
-	return missed, nil
+	return missed, err
+}
+
+func (r outcome) missed() bool {
+	return r.result == overlay.Passed || r.result == overlay.NotCompiled
+}
+
+// line tells of an outcome.
+func (r outcome) line(f fault) string {
+	switch {
+	case r.missed():
+		return fmt.Sprintf("MISSED  %-60s %v", f.name, r.result)
+	case r.rule == "":
+		return fmt.Sprintf("found   %-60s the process %v", f.name, r.result)
+	default:
+		return fmt.Sprintf("found   %-60s scenario %5s  %s", f.name, r.scenario, r.rule)
+	}
 }
 
 // apply returns the file with the fault in it.
@@ -121,11 +124,13 @@ func (f fault) apply(root string) ([]byte, error) {
 	return []byte(strings.Replace(string(source), f.old, f.new, 1)), nil
 }
 
-// tryAll runs the model on each fault, some at a time.
-func (o options) tryAll(ctx context.Context, picked []fault, replaced [][]byte) ([]outcome, error) {
+// tryAll runs the model on each fault, some at a time, and tells of each as
+// soon as it is done.
+func (o options) tryAll(ctx context.Context, picked []fault, replaced [][]byte, out io.Writer) ([]outcome, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	outcomes := make([]outcome, len(picked))
+	var mu sync.Mutex // of out
 	next := make(chan int)
 	var workers sync.WaitGroup
 	for range max(o.workers, 1) {
@@ -134,7 +139,14 @@ func (o options) tryAll(ctx context.Context, picked []fault, replaced [][]byte) 
 				var err error
 				if outcomes[i], err = o.try(ctx, picked[i], replaced[i]); err != nil {
 					cancel(err)
+					continue
 				}
+				mu.Lock()
+				fmt.Fprintln(out, outcomes[i].line(picked[i]))
+				if o.verbose {
+					fmt.Fprintf(out, "\t%s\n", outcomes[i].text)
+				}
+				mu.Unlock()
 			}
 		})
 	}
