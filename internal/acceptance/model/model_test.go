@@ -3,9 +3,11 @@ package model
 import (
 	"flag"
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,13 +16,22 @@ import (
 )
 
 var (
-	scenarios = flag.Int("scenarios", 3000, "how many scenarios to run")
+	scenarios = flag.Int("scenarios", fromEnvironment("MODEL_SCENARIOS", 2000), "how many scenarios to run; MODEL_SCENARIOS in the environment is the default")
 	seed      = flag.Uint64("seed", 1, "what they are drawn from")
 	only      = flag.Int("only", -1, "the number of the one scenario to run")
 	pending   = flag.Bool("pending", false, "shrink and print what breaks a pending rule, too")
-	first     = flag.Bool("first", false, "end at the first scenario that breaks a rule that is not pending, without shrinking it")
+	first     = flag.Bool("first", fromEnvironment("MODEL_FIRST", 0) > 0, "end at the first scenario that breaks a rule that is not pending, without shrinking it")
 	toShrink  = flag.Int("shrink", 3, "how many broken rules to shrink a scenario of")
 )
+
+// fromEnvironment is a number in the environment: for commands that run the
+// tests of many packages, which do not all know these flags.
+func fromEnvironment(name string, byDefault int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+		return n
+	}
+	return byDefault
+}
 
 // broken is the first scenario that broke a rule, and how many did.
 type broken struct {
@@ -41,6 +52,9 @@ func TestModel(t *testing.T) {
 	began := time.Now()
 	found, ran := explore(t, from, to)
 	t.Logf("%d scenarios of seed %d in %v", ran, *seed, time.Since(began).Round(time.Second/10))
+	if *only < 0 {
+		t.Logf("pending rules that nothing broke: %q", unbroken(found))
+	}
 	shrunk := 0
 	for _, b := range found {
 		reason, isPending := pendingRules[b.rule]
@@ -57,6 +71,19 @@ func TestModel(t *testing.T) {
 		small := shrink(t, generate(*seed, uint64(b.number)), b.rule)
 		t.Logf("shrunk to %d steps, which break it with: %s\n%s", len(small.steps), brokenBy(t, small, b.rule), small.literal())
 	}
+}
+
+// unbroken lists the pending rules that no scenario broke: perhaps the library
+// follows them by now.
+func unbroken(found []*broken) []string {
+	var rules []string
+	for rule := range pendingRules {
+		if !slices.ContainsFunc(found, func(b *broken) bool { return b.rule == rule }) {
+			rules = append(rules, rule)
+		}
+	}
+	slices.Sort(rules)
+	return rules
 }
 
 // explore runs scenarios on all cores.

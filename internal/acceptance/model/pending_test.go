@@ -21,6 +21,7 @@ var pendingRules = map[string]string{
 	"removed-too-long-copies":      "a cache on the way does not stretch the TTL",
 	"fresh-waits-by-age":           "a set is fresh for the TTL less the age of its answer",
 	"status-expiry-by-age":         "the same, in the status",
+	"status-fetched-at":            "the same, counted from the origin",
 	"frozen-refresh-excuses":       "a refresh beyond its own deadline excuses nothing",
 	"old-failure-refuses":          "the same, for a key that was replaced",
 	"published-refused-validators": "a key is found whatever the validators say",

@@ -370,7 +370,10 @@ func discoveryAsked(v *view, r *report) {
 		return
 	}
 	asked := time.Duration(-1)
+	kept := false // by a refresh that failed after that
 	for _, f := range v.landings {
+		fresh := kept && f.began-asked < v.config.expiry()
+		kept = !f.ok && (kept || slices.ContainsFunc(f.requests, func(q *request) bool { return q.doc == discovery && q.usable() }))
 		first, last := f.firstKeys(), (*request)(nil)
 		for _, q := range f.requests {
 			last = q
@@ -378,7 +381,7 @@ func discoveryAsked(v *view, r *report) {
 				asked = q.end
 			}
 		}
-		if f.seeded || first == nil {
+		if f.seeded || first == nil || fresh {
 			continue
 		}
 		if demanded, _ := v.onDemand(f); f.requests[0] == first && (!first.pastCaches() || demanded && len(v.beganBy(f)) == 1 || first.start-asked > v.config.expiry()+v.config.deadline()) {

@@ -210,6 +210,9 @@ func (v *view) statusOfSet(s sample, r *report) {
 	if stale != expires+v.config.stale() {
 		r.add("status-times", "at %v: expires at %v, stale until %v", s.at, expires, stale)
 	}
+	if made := moment(st.FetchedAt) + l.age; !l.seeded && (made > l.at || made < l.at-l.delay-time.Second) {
+		r.add("status-fetched-at", "at %v: fetched at %v, want %v", s.at, moment(st.FetchedAt), l.at-l.age)
+	}
 	earliest, latest := v.expiry(l)
 	if v.config.noCache || earliest <= expires && expires <= latest {
 		return

@@ -84,7 +84,11 @@ func (c *call) String() string {
 	case c.done:
 		result = fmt.Sprintf("at %v: found %v", c.end, c.got)
 	}
-	return fmt.Sprintf("%s of kid %d, material %d at %v, %s", names[opType][c.op], c.want.kid, c.want.mat, c.start, result)
+	where := ""
+	if c.issuer > 0 {
+		where = fmt.Sprintf(" of issuer %d", c.issuer)
+	}
+	return fmt.Sprintf("%s of kid %d, material %d%s at %v, %s", names[opType][c.op], c.want.kid, c.want.mat, where, c.start, result)
 }
 
 // neverPublished: nothing that was not published is accepted.

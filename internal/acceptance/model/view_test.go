@@ -30,6 +30,7 @@ type landing struct {
 	failures  int           // in a row, with this one
 	retryAt   time.Duration // end of the backoff, as the client says
 	age       time.Duration // of the answer that brought or confirmed the set
+	delay     time.Duration // between asking for that answer and having it
 	copyLeft  time.Duration // for how long a cache would go on using that answer
 	asked     time.Duration // the lifetime from now that its headers ask for
 	said      bool
@@ -69,7 +70,7 @@ func (v *view) land(e event) {
 	for _, r := range v.requests {
 		if l.began <= r.start && r.start < l.at && r.end <= l.at && r.done {
 			l.requests = append(l.requests, r)
-			if !r.usable() && !(r.doc == discovery && r.answer != nil && r.answer.status == 404) {
+			if !r.usable() && r.retried() {
 				l.stumbled = min(l.stumbled, r.end)
 			}
 		}
@@ -95,6 +96,7 @@ func (v *view) bring(l *landing) {
 	l.failures = 0
 	for _, r := range l.requests {
 		if a := r.answer; r.doc == keysDoc && a != nil && a.good {
+			l.delay = r.end - r.start
 			l.age, l.asked, l.said = a.age, max(a.asked-a.age, 0), a.said
 			if a.said && a.copyEnds > a.made {
 				l.copyLeft = max(a.asked-a.age, 0)
@@ -172,7 +174,8 @@ func (v *view) lastBefore(at time.Duration) *landing {
 // expiry is the end of the TTL of what a landing brought: it counts from when
 // the origin made the answer. Where even an answer that was asked for past all
 // caches is older than that, it is trusted while its copy is, within bounds.
-// Age counts in whole seconds, so the moment is known to a second.
+// Age counts in whole seconds, and the answer may have been made at any time
+// between the request and its arrival, so the moment is known to that.
 func (v *view) expiry(l *landing) (earliest, latest time.Duration) {
 	ttl := v.config.expiry()
 	switch {
@@ -184,9 +187,9 @@ func (v *view) expiry(l *landing) (earliest, latest time.Duration) {
 		end := l.at + min(ttl, max(v.config.floor(), l.copyLeft))
 		return end - time.Second, end + time.Second
 	case l.age > 0:
-		return l.at - l.age + ttl - time.Second, l.at - l.age + ttl
+		return l.at - l.age - l.delay + ttl - time.Second, l.at - l.age + ttl
 	}
-	return l.at + ttl, l.at + ttl
+	return l.at - l.delay + ttl, l.at + ttl
 }
 
 // next is the good landing after l, nil if there is none.
@@ -240,7 +243,7 @@ func (v *view) flights() []*landing {
 	}
 	f := &landing{number: len(v.landings), began: v.orphans[0].start, at: v.closed, stumbled: never, failures: 1, retryAt: v.closed}
 	for _, r := range v.orphans {
-		if !r.usable() && r.end < v.closed {
+		if !r.usable() && r.retried() && r.end < v.closed {
 			f.stumbled = min(f.stumbled, r.end)
 		}
 	}
