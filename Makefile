@@ -5,6 +5,9 @@ GO ?= go
 # A count, not a time: before Go 1.27 a time limit that strikes in the middle of
 # an input can fail a target that found nothing (golang.org/issue/75804).
 FUZZTIME ?= 200000x
+SCENARIOS ?= 5000
+SEED ?= 1
+MUTANTS ?=
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
@@ -62,6 +65,18 @@ bench: ## run the benchmarks of the library
 .PHONY: bench-peers
 bench-peers: ## compare with four other libraries; writes bench/RESULTS.md
 	cd bench && $(GO) run . -out RESULTS.md -svg results.svg
+
+.PHONY: model
+model: ## run SCENARIOS random scenarios (5000) against the rules
+	$(GO) test -count=1 -timeout 0 -run '^TestModel$$' -v ./internal/acceptance/model -args -scenarios=$(SCENARIOS) -seed=$(SEED)
+
+.PHONY: model-faults
+model-faults: ## put known faults into the code; the model must find each
+	$(GO) run ./internal/acceptance/model/faults
+
+.PHONY: mutants
+mutants: ## change one line at a time; MUTANTS="-sample 50" for a few
+	$(GO) run ./internal/mutants $(MUTANTS)
 
 .PHONY: cover
 cover: ## statement coverage by package, by the whole suite together

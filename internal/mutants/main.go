@@ -31,6 +31,7 @@ type options struct {
 	root      string
 	files     string
 	suites    string
+	skip      string
 	accepted  string
 	sample    int
 	seed      uint64
@@ -45,6 +46,7 @@ func main() {
 	flag.StringVar(&o.root, "root", ".", "the root of the module")
 	flag.StringVar(&o.files, "files", "", "files to change, separated by commas, patterns allowed; default: those of internal/mutants/files.txt")
 	flag.StringVar(&o.suites, "suites", "./,./internal/acceptance/...", "packages whose tests a mutant meets after those of its own package, separated by commas")
+	flag.StringVar(&o.skip, "skip", "", "tests that do not pass anyway, as for go test")
 	flag.StringVar(&o.accepted, "accepted", "internal/mutants/survivors.txt", "the list of survivors that are accepted")
 	flag.IntVar(&o.sample, "sample", 0, "how many mutants to draw; 0 is all")
 	flag.Uint64Var(&o.seed, "seed", 1, "what they are drawn from")

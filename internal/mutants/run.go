@@ -76,7 +76,7 @@ func acceptedOf(o options) (accepted, error) {
 func (o options) test(ctx context.Context, replace map[string][]byte, packages []string) (overlay.Result, string, error) {
 	return overlay.Run{
 		Root: o.root, Replace: replace, Packages: packages, Limit: o.limit,
-		Flags: []string{"-failfast", "-p", "1", "-timeout", o.limit.String()},
+		Flags: []string{"-failfast", "-p", "1", "-timeout", o.limit.String(), "-skip", o.skip},
 		Env:   []string{fmt.Sprint("MODEL_SCENARIOS=", o.scenarios), "MODEL_FIRST=1"},
 	}.Do(ctx)
 }

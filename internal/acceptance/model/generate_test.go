@@ -180,6 +180,9 @@ func (d *dice) drawLookup() {
 		s.n, s.every = 2+d.IntN(8), pick(d, 100*time.Millisecond, time.Second, 10*time.Second, 31*time.Second)
 	}
 	d.add(s)
+	if d.often(40) {
+		d.add(step{op: wait, d: 5 * time.Millisecond})
+	}
 }
 
 func (d *dice) drawIssuer() {

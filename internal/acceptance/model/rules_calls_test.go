@@ -208,7 +208,7 @@ func (v *view) landedWithin(c *call) *landing {
 // one that is broken if it is none.
 func (v *view) reason(c *call) (rule, why string) {
 	rule = "published-refused"
-	if slices.ContainsFunc(v.site.publishedAt(c.start, c.end), func(d *document) bool { return !c.plain(d) }) {
+	if slices.ContainsFunc(v.publishedFor(c), func(d *document) bool { return !c.plain(d) }) {
 		rule = "keys-without-kid"
 	}
 	if l := v.onlyHeldAt(c.start); v.failedFor(c) || l != nil && len(candidates(l.document, c.want.kid)) > 0 && v.excused(l, c.start) {

@@ -22,7 +22,7 @@ func refreshAnswers(v *view, r *report) {
 		}) {
 			continue // it joined one that was under way
 		}
-		if !slices.ContainsFunc(v.site.publishedAt(c.start, c.end), func(d *document) bool { return slices.Equal(d.usable(), c.held) }) {
+		if !slices.ContainsFunc(v.publishedFor(c), func(d *document) bool { return slices.Equal(d.usable(), c.held) }) {
 			rule := "refresh-brings-old"
 			if v.liedTo() {
 				rule = "refresh-believes-validators"

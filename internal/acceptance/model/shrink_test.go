@@ -81,7 +81,7 @@ func simpler(c config) []config {
 	for _, change := range []func(*config){
 		func(c *config) { c.source = byURL },
 		func(c *config) { c.otherHost = false },
-		func(c *config) { c.initial = c.initial[:1] },
+		func(c *config) { c.initial = c.initial[:min(len(c.initial), 1)] },
 		func(c *config) { c.seed = nil },
 		func(c *config) { c.ttl = 0 },
 		func(c *config) { c.maxStale = 0 },

@@ -302,19 +302,19 @@ func (c *call) plain(d *document) bool {
 	return c.want.kid != none && !slices.ContainsFunc(d.usable(), func(k key) bool { return k.kid == none })
 }
 
-// publishedAt lists the documents that were the published one at some time in
-// a span.
-func (s *site) publishedAt(from, to time.Duration) []*document {
+// publishedFor lists the documents that were the published one at some time
+// during a call.
+func (v *view) publishedFor(c *call) []*document {
 	var all []*document
-	for i, d := range s.history {
-		if d.since <= to && (i+1 == len(s.history) || s.history[i+1].since >= from) {
+	for i, d := range v.site.history {
+		if i == c.published || i > c.published && d.since <= c.end {
 			all = append(all, d)
 		}
 	}
 	return all
 }
 
-// publishedThroughout says that whatever was published in a span answers.
+// publishedThroughout says that whatever was published during a call answers.
 func (v *view) publishedThroughout(c *call) bool {
-	return !slices.ContainsFunc(v.site.publishedAt(c.start, c.end), func(d *document) bool { return !c.answers(d) })
+	return !slices.ContainsFunc(v.publishedFor(c), func(d *document) bool { return !c.answers(d) })
 }

@@ -47,7 +47,7 @@ type call struct {
 	err        error
 	got        []key // what was found
 	held       []key // the keys of a returned set
-	before     jwks.Status
+	published  int   // the number of the document that was published when it began
 	afterClose bool
 }
 
@@ -232,7 +232,7 @@ func (w *world) begin(s step) {
 	if s.op == junkTokens {
 		c.op = verify
 	}
-	c.before = w.client.Status()
+	c.published = len(w.site.history) - 1
 	w.mu.Lock()
 	w.calls = append(w.calls, c)
 	w.mu.Unlock()
