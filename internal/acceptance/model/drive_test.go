@@ -191,7 +191,7 @@ func (w *world) recover() {
 		pause = next.Sub(w.epoch) - w.now()
 	}
 	probe := step{op: verify, kid: valid[0].kid, mat: valid[0].mat}
-	for range 5 { // a minute, and a fetch
+	for range 6 { // a minute, a fetch, and what was under way before
 		time.Sleep(pause)
 		w.begin(probe)
 		pause = 15 * time.Second

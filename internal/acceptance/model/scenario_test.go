@@ -206,7 +206,7 @@ func literalOf(v reflect.Value, typed bool) string {
 	case reflect.Struct:
 		var fields []string
 		for i := range v.NumField() {
-			if !v.Field(i).IsZero() {
+			if name := v.Type().Field(i).Name; name == "op" || !v.Field(i).IsZero() {
 				fields = append(fields, v.Type().Field(i).Name+": "+literalOf(v.Field(i), true))
 			}
 		}

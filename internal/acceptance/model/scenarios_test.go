@@ -17,9 +17,11 @@ var named = []struct {
 		config: config{source: byURL, initial: []key{{1, 1}}, validator: lyingModified},
 		steps: []step{
 			{op: verify, kid: 1, mat: 1},
-			{op: publish, kid: 1, mat: 8},
+			{op: wait, d: time.Second},
+			{op: publish, kid: 5, mat: 5},
 			{op: wait, d: time.Second},
 			{op: refresh},
+			{op: wait, d: time.Second},
 		},
 	}},
 	{"a shared cache on the way", "removed-too-long-copies", scenario{
@@ -54,10 +56,33 @@ var named = []struct {
 			{op: verify, kid: 1, mat: 1},
 		},
 	}},
+	{"a static server's ETag", "removed-too-long-validators", scenario{
+		config: config{source: byURL, initial: []key{{1, 1}}, validator: lyingETag},
+		steps: []step{
+			{op: verify, kid: 1, mat: 1},
+			{op: wait, d: time.Second},
+			{op: remove, kid: 1},
+		},
+	}},
+	{"one failure, and a replaced key", "old-failure-refuses", scenario{
+		config: config{source: byURL, initial: []key{{3, 4}}, ttl: time.Minute},
+		steps: []step{
+			{op: verify, kid: 3, mat: 4},
+			{op: wait, d: time.Minute},
+			{op: setFault, fault: refused},
+			{op: publish, kid: 3, mat: 3},
+			{op: verify, kid: 3, mat: 3},
+			{op: wait, d: time.Second},
+			{op: setFault},
+			{op: wait, d: 30 * time.Second},
+			{op: verify, kid: 3, mat: 3},
+		},
+	}},
 	{"a seed is retained", "retention-revives", scenario{
 		config: config{source: byURL, initial: []key{{1, 1}}, seed: []key{{7, 7}}, retention: 48 * time.Hour},
 		steps: []step{
 			{op: verify, kid: 1, mat: 1},
+			{op: wait, d: time.Second},
 			{op: verify, kid: 7, mat: 7},
 		},
 	}},
@@ -69,6 +94,7 @@ var named = []struct {
 			{op: remove, kid: 2},
 			{op: wait, d: 30 * 24 * time.Hour},
 			{op: verify, kid: 1, mat: 1},
+			{op: wait, d: time.Second},
 			{op: verify, kid: 2, mat: 2},
 		},
 	}},
@@ -77,9 +103,10 @@ var named = []struct {
 		steps: []step{
 			{op: setFault, fault: retryAfter, d: 10 * time.Minute},
 			{op: refresh},
+			{op: wait, d: time.Second},
 			{op: setFault, fault: refused},
 			{op: refresh},
-			{op: join},
+			{op: wait, d: time.Second},
 		},
 	}},
 	{"a key published just after its first token", "late-key-refused", scenario{
@@ -95,6 +122,7 @@ var named = []struct {
 		config: config{source: byURL, initial: []key{{none, 1}}},
 		steps: []step{
 			{op: verify, kid: none, mat: 1},
+			{op: wait, d: time.Second},
 			{op: publish, kid: none, mat: 2},
 			{op: verify, kid: none, mat: 2},
 			{op: verify, kid: none, mat: 1},
@@ -104,6 +132,7 @@ var named = []struct {
 		config: config{source: byURL, initial: []key{{1, 1}}},
 		steps: []step{
 			{op: verify, kid: 1, mat: 1},
+			{op: wait, d: time.Second},
 			{op: publish, kid: 1, mat: 8},
 			{op: setFault, fault: slow, d: 2 * time.Second},
 			{op: verify, kid: 1, mat: 8, d: 500 * time.Millisecond},
@@ -111,11 +140,12 @@ var named = []struct {
 		},
 	}},
 	{"replaced while a fetch for another kid is under way", "landed-key-not-tried", scenario{
-		config: config{source: byURL, initial: []key{{1, 1}}, burst: 1, every: time.Minute},
+		config: config{source: byURL, initial: []key{{1, 1}}, every: time.Minute, burst: 1},
 		steps: []step{
 			{op: verify, kid: 1, mat: 1},
+			{op: wait, d: time.Second},
 			{op: publish, kid: 1, mat: 8},
-			{op: setFault, fault: slow, d: 2 * time.Second},
+			{op: setFault, fault: slow, d: 2 * time.Second, doc: keysDoc},
 			{op: junkTokens, kid: junk, mat: forger},
 			{op: wait, d: 500 * time.Millisecond},
 			{op: verify, kid: 1, mat: 8},
@@ -146,8 +176,9 @@ var named = []struct {
 		config: config{tenants: tenants{decided: 4, max: 2}},
 		steps: []step{
 			{op: verify, kid: 1, mat: 1},
+			{op: wait, d: time.Second},
 			{op: setFault, fault: refused},
-			{op: junkTokens, issuer: 1, kid: 1, mat: forger, n: 3, every: time.Millisecond},
+			{op: junkTokens, issuer: 1, kid: 1, mat: forger, n: 3, every: 10 * time.Millisecond},
 			{op: verify, kid: 1, mat: 1},
 		},
 	}},
