@@ -74,6 +74,7 @@ func (d *dice) drawConfig() config {
 	if newer.withMinTTL != nil && d.often(20) {
 		c.minTTL = pick(d, 10*time.Second, 5*time.Minute)
 	}
+	c.store = newer.withStore != nil && d.often(15)
 	c.validator = pick(d, noValidator, trueETag, trueETag, trueModified, lyingETag, lyingModified)
 	if d.often(40) {
 		c.header, c.headerAge = d.drawHeader()

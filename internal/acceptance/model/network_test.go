@@ -40,7 +40,6 @@ type site struct {
 	validator validator
 	path      path
 	copies    map[string]*answer // what the cache on the way holds, by URL
-	healed    time.Duration      // since when nothing is wrong
 }
 
 func newSite(number int, c config) *site {
@@ -84,19 +83,18 @@ type request struct {
 
 // answer is an answer of an origin or of a cache.
 type answer struct {
-	status    int
-	header    http.Header
-	body      []byte
-	document  *document     // of a usable key set, confirmed by a 304 too
-	good      bool          // a client can use it
-	made      time.Duration // when the origin made it
-	age       time.Duration // of a copy, as its header says
-	copyEnds  time.Duration // when a cache throws it away
-	asked     time.Duration // the lifetime that its headers ask for, from made on
-	said      bool          // that they ask for one
-	wait      time.Duration // Retry-After
-	confirms  bool          // 304
-	confirmed int           // number of the document that the client said it has, by a validator that tells; -1 if none does
+	status   int
+	header   http.Header
+	body     []byte
+	document *document     // of a usable key set, confirmed by a 304 too
+	good     bool          // a client can use it
+	made     time.Duration // when the origin made it
+	age      time.Duration // of a copy, as its header says
+	copyEnds time.Duration // when a cache throws it away
+	asked    time.Duration // the lifetime that its headers ask for, from made on
+	said     bool          // that they ask for one
+	wait     time.Duration // Retry-After
+	confirms bool          // 304
 }
 
 // network is an http.RoundTripper in memory.

@@ -45,6 +45,7 @@ type config struct {
 	every                             time.Duration
 	burst, keyCache, retries          int
 	tokenCache                        int
+	store                             bool // WithStore
 
 	validator validator
 	header    header

@@ -166,6 +166,9 @@ func (w *world) options() []jwks.ClientOption {
 	default:
 		opts = append(opts, jwks.WithIssuer(w.site.issuer))
 	}
+	if w.config.store && newer.withStore != nil {
+		opts = append(opts, newer.withStore(0)...)
+	}
 	if len(w.config.seed) > 0 {
 		set, err := jwks.ParseKeySet((&document{entries: entries(w.config.seed)}).body())
 		if err != nil {
