@@ -421,6 +421,7 @@ func backoffBounds(v *view, r *report) {
 				kept = last.retryAt
 			}
 			switch pause := f.retryAt - f.at; {
+			case f.overdue && pause <= 0: // what came of it tells nothing about the issuer as it is now
 			case pause <= 0:
 				r.add("no-backoff", "after the refresh that failed at %v", f.at)
 			case pause < asked:
