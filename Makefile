@@ -68,7 +68,7 @@ bench-peers: ## compare with four other libraries; writes bench/RESULTS.md
 
 .PHONY: model
 model: ## run SCENARIOS random scenarios (5000) against the rules
-	$(GO) test -count=1 -timeout 0 -run '^TestModel$$' -v ./internal/acceptance/model -args -scenarios=$(SCENARIOS) -seed=$(SEED)
+	$(GO) test -count=1 -timeout 0 -run '^TestModel_Explore$$' -v ./internal/acceptance/model -args -scenarios=$(SCENARIOS) -seed=$(SEED)
 
 .PHONY: model-faults
 model-faults: ## put known faults into the code; the model must find each

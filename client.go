@@ -194,7 +194,7 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// What a verifier asks of this package's sources besides; see own.
+// What a verifier asks of this package's sources besides; see asOurs.
 
 func (c *Client) bindsIssuer() bool { return c.cfg.bindsIssuer() }
 

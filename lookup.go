@@ -128,6 +128,7 @@ func (c *cache) find(ctx context.Context, w *wanted) (*snapshot, []*Key, error) 
 	}
 	defer c.leave()
 	asked := c.clock.now()
+	interrupted := false // by a process that stood still, for all that is known
 	for failed := false; ; {
 		// ctx.Err is called before the lock is taken: a caller's own context may panic.
 		o := c.look(w, failed, ctx.Err())
@@ -141,8 +142,10 @@ func (c *cache) find(ctx context.Context, w *wanted) (*snapshot, []*Key, error) 
 			return nil, nil, c.gaveUpError(err)
 		case !finished: // its first attempt failed: the stale set answers
 			continue
+		case f.err != nil && f.overdue && interrupted: // or by a transport that obeys no context
+			return nil, nil, f.err
 		case f.err != nil:
-			failed = !f.overdue
+			failed, interrupted = !f.overdue, f.overdue
 			continue
 		}
 		keys, v := f.result.choose(w, c.clock.now())
@@ -258,16 +261,22 @@ func (c *cache) recheck(ctx context.Context, h Header, tried []*Key, since order
 	}
 	defer c.leave()
 	w := &wanted{header: h, replacement: true}
-	for {
+	for interrupted := false; ; {
 		o := c.lookAgain(w, tried, since, ctx.Err() != nil)
 		f := o.flight
 		if f == nil {
-			return o.keys, nil
+			return o.keys, o.err
 		}
 		if _, err := f.wait(ctx, false); err != nil {
 			return nil, c.gaveUpError(err)
 		}
-		if f.err != nil && !f.overdue { // the key at hand decides
+		switch {
+		case f.err == nil:
+		case f.overdue && !interrupted: // as in find
+			interrupted = true
+		case !w.replacement: // the key may be there, and nobody can be asked
+			return nil, f.err
+		default: // the key at hand decides
 			return nil, nil
 		}
 	}
@@ -293,8 +302,12 @@ func (c *cache) lookAgain(w *wanted, tried []*Key, since order, gone bool) outco
 		return outcome{}
 	}
 	// The same decision as for an unknown key.
-	if answer := c.askLocked(w, false, false, now); answer.Action == freshness.Await && !gone {
+	answer := c.askLocked(w, false, false, now)
+	switch {
+	case answer.Action == freshness.Await && !gone:
 		return outcome{flight: c.joinLocked(nil, answer.Cause, false, now)}
+	case answer.Action == freshness.GiveUp && !w.replacement:
+		return outcome{err: c.unavailableLocked(w, now)}
 	}
 	return outcome{}
 }

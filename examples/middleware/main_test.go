@@ -17,7 +17,7 @@ func TestServiceAnswers(t *testing.T) {
 		`GET    /.well-known/oauth-protected-resource   200  {"resource":"https://orders.example","authorization_servers":["https://issuer.jwkstest.example"],"scopes_supported":["orders:read","orders:write"]}`,
 		`GET    /me                                     401  Bearer ` + metadata,
 		`GET    /me                                     200  you are alice`,
-		`GET    /orders/7                               401  Bearer ` + metadata,
+		`GET    /orders/7                               401  Bearer ` + metadata + `, scope="orders:read"`,
 		`GET    /orders/7                               200  order 7`,
 		`DELETE /orders/7                               403  Bearer ` + metadata + `, error="insufficient_scope", error_description="The token lacks a required scope", scope="orders:write"`,
 		`GET    /orders/7                               401  Bearer ` + metadata + `, error="invalid_token", error_description="The token is expired, malformed or not valid here"`,

@@ -148,9 +148,10 @@ func (p *Policy) budget(c Cause) *Bucket {
 // hand (RFC 9110 section 13.1). Servers lie: static files that all have one date
 // keep their validators through a rotation. So only a copy whose age is all
 // there is against it is asked for like that, not one that lacks what a lookup
-// wants, and in every hour one refresh asks for the whole.
+// wants, nor one past the end of stale, which nobody is served; and in every hour
+// one refresh asks for the whole.
 func (p *Policy) Conditional(c Cause, found bool, now Moment) bool {
-	return c == ForAge && found && !p.cfg.NoCache && p.hasFull && now.Add(p.cfg.TTL) <= p.fullAt.Add(doubtEvery)
+	return c == ForAge && found && !p.cfg.NoCache && p.State(now) != Expired && p.hasFull && now.Add(p.cfg.TTL) <= p.fullAt.Add(doubtEvery)
 }
 
 // Begin says that a refresh began.

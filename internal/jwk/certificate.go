@@ -16,20 +16,23 @@ import (
 // stands in a member of the wrong type costs no key. Of one that can be read
 // the thumbprints are computed where the entry names none.
 func (e *entry) readCertificate(k *Key) error {
-	k.X5t, k.SHA1, k.HasSHA1 = readThumbprint(e.x5t, SHA1Thumbprint)
-	k.X5tS256, k.SHA256, k.HasSHA256 = readThumbprint(e.x5tS256, SHA256Thumbprint)
-	leaf := e.leaf()
-	if leaf == nil || leaf.PublicKey == nil {
-		return nil
+	var t Thumbprints
+	k.X5t, t.SHA1, t.HasSHA1 = readThumbprint(e.x5t, SHA1Thumbprint)
+	k.X5tS256, t.SHA256, t.HasSHA256 = readThumbprint(e.x5tS256, SHA256Thumbprint)
+	if leaf := e.leaf(); leaf != nil && leaf.PublicKey != nil {
+		if !Equal(k.Public, leaf.PublicKey) {
+			return errors.New("x5c holds a certificate for another key")
+		}
+		if !t.HasSHA1 {
+			t.SHA1, t.HasSHA1 = sha1.Sum(leaf.Raw), true
+		}
+		if !t.HasSHA256 {
+			t.SHA256, t.HasSHA256 = sha256.Sum256(leaf.Raw), true
+		}
 	}
-	if !Equal(k.Public, leaf.PublicKey) {
-		return errors.New("x5c holds a certificate for another key")
-	}
-	if !k.HasSHA1 {
-		k.SHA1, k.HasSHA1 = sha1.Sum(leaf.Raw), true
-	}
-	if !k.HasSHA256 {
-		k.SHA256, k.HasSHA256 = sha256.Sum256(leaf.Raw), true
+	if t.HasSHA1 || t.HasSHA256 {
+		kept := t
+		k.Thumbprints = &kept
 	}
 	return nil
 }

@@ -53,15 +53,23 @@ type Key struct {
 	Issuer  string   // "issuer" (Entra names the issuer of each key), "" when absent
 	KeyOps  []string // "key_ops", nil when absent
 
-	// SHA1 and SHA256 are the octets of the certificate thumbprints "x5t" and
-	// "x5t#S256" (RFC 7517 sections 4.8 and 4.9), in whichever of the forms of
-	// [SHA1Thumbprint] they were published, else computed from the "x5c" leaf.
-	// They select keys; nothing is trusted because of them.
+	*Thumbprints // never nil
+}
+
+// Thumbprints are the octets of the certificate thumbprints "x5t" and
+// "x5t#S256" (RFC 7517 sections 4.8 and 4.9), in whichever of the forms of
+// [SHA1Thumbprint] they were published, else computed from the "x5c" leaf. They
+// select keys; nothing is trusted because of them.
+type Thumbprints struct {
 	SHA1      [sha1.Size]byte
 	SHA256    [sha256.Size]byte
 	HasSHA1   bool
 	HasSHA256 bool
 }
+
+// noThumbprints is what most keys have: a service with many issuers would pay
+// for the room.
+var noThumbprints = new(Thumbprints)
 
 // Reader says how entries are read. The zero value is the default.
 type Reader struct {
@@ -89,7 +97,7 @@ func (r Reader) Parse(v strictjson.Value) (*Key, string, error) {
 			return nil, kid, err
 		}
 	}
-	k := &Key{ID: kid}
+	k := &Key{ID: kid, Thumbprints: noThumbprints}
 	if err := e.parse(k, r); err != nil {
 		return nil, kid, err
 	}

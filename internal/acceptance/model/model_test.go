@@ -41,8 +41,8 @@ type broken struct {
 	times  int
 }
 
-// TestModel runs random scenarios and checks the rules on each.
-func TestModel(t *testing.T) {
+// TestModel_Explore runs random scenarios and checks the rules on each.
+func TestModel_Explore(t *testing.T) {
 	from, to := 0, *scenarios
 	if *only >= 0 {
 		from, to = *only, *only+1

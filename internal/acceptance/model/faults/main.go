@@ -165,7 +165,7 @@ func (o options) tryAll(ctx context.Context, picked []fault, replaced [][]byte, 
 func (o options) try(ctx context.Context, f fault, content []byte) (outcome, error) {
 	result, output, err := overlay.Run{
 		Root: o.root, Replace: map[string][]byte{f.file: content}, Packages: []string{"./internal/acceptance/model"}, Limit: o.limit,
-		Flags: []string{"-count=1", "-run", "^TestModel$", "-cpu", "1", "-timeout", o.limit.String()},
+		Flags: []string{"-count=1", "-run", "^TestModel_Explore$", "-cpu", "1", "-timeout", o.limit.String()},
 		Args:  []string{"-first", fmt.Sprint("-scenarios=", o.scenarios), fmt.Sprint("-seed=", o.seed)},
 	}.Do(ctx)
 	if err != nil {
