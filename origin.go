@@ -3,7 +3,6 @@ package jwks
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -292,17 +291,29 @@ func explainDocument(err error, response *fetch.Response) error {
 	if what := fetch.Sniff(response.Body, response.Header.Get("Content-Type")); what != "" {
 		return fault.Unavailable("what came is "+what+", want "+wanted+", which is a JSON object", err)
 	}
-	var other struct {
-		Keys []json.RawMessage `json:"keys"`
-		URI  string            `json:"jwks_uri"`
-	}
-	switch json.Unmarshal(strictjson.TrimBOM(response.Body), &other); {
-	case reason == ErrInvalidKeySet && other.Keys == nil && other.URI != "":
-		return fault.Unavailable("what came is a discovery document, want a key set: say WithIssuer or WithDiscoveryURL instead of WithJWKSURL, or name its jwks_uri "+show.QuoteURL(other.URI), err)
-	case reason == ErrInvalidMetadata && other.Keys != nil && other.URI == "":
+	switch keys, uri := plainMembers(response.Body); {
+	case reason == ErrInvalidKeySet && !keys && uri != "":
+		return fault.Unavailable("what came is a discovery document, want a key set: say WithIssuer or WithDiscoveryURL instead of WithJWKSURL, or name its jwks_uri "+show.QuoteURL(uri), err)
+	case reason == ErrInvalidMetadata && keys && uri == "":
 		return fault.Unavailable("what came is a key set, want a discovery document: say WithJWKSURL for this URL", err)
 	}
 	return err
+}
+
+// plainMembers says whether a document has an array "keys", and returns its
+// "jwks_uri".
+func plainMembers(document []byte) (keys bool, uri string) {
+	members := strictjson.Object(string(strictjson.TrimBOM(document)))
+	members.AllowDuplicates()
+	for members.Next() {
+		switch v := members.Value(); {
+		case members.Name() == "keys" && v.Kind() == strictjson.Array:
+			keys = true
+		case members.Name() == "jwks_uri":
+			uri, _ = v.OptionalText()
+		}
+	}
+	return keys, uri
 }
 
 // explainPlace names the mistake in an issuer that is the URL of its document.
