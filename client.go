@@ -7,6 +7,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/seed-22400188/jwks/internal/binding"
 	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/show"
 )
@@ -202,4 +203,22 @@ func (c *Client) ignoresIssuer() {}
 
 func (c *Client) recheck(ctx context.Context, h Header, _ string, tried []*Key, since order) ([]*Key, error) {
 	return c.cache.recheck(ctx, h, tried, since)
+}
+
+func (c *Client) issuerNamed(name string) (issuer string, ok bool) {
+	if b := c.cache.cfg.binding; b != nil || !c.cfg.bindsIssuer() {
+		return b.Named(name)
+	}
+	return name, true // discovery will tell
+}
+
+func (c *Client) yields(name string) bool { return c.cache.cfg.binding.Yields(name) }
+
+func (c *Client) isListed(issuer string) bool { return c.cfg.issuer == issuer }
+
+func (c *Client) boundTo() []*binding.Binding {
+	if b := c.cache.cfg.binding; b != nil {
+		return []*binding.Binding{b}
+	}
+	return nil
 }

@@ -431,3 +431,14 @@ func naming(h Header) string {
 	}
 	return "key"
 }
+
+// The methods of issuerNamer: keys that were read from a document alone are
+// bound to no issuer.
+
+func (s *KeySet) issuerNamed(string) (issuer string, ok bool) { return "", false }
+
+func (s *KeySet) yields(string) bool { return true }
+
+func (s *KeySet) isListed(string) bool { return false }
+
+func (s *KeySet) boundTo() []*binding.Binding { return nil }

@@ -19,8 +19,8 @@ import (
 const defaultLeeway = 30 * time.Second
 
 // VerifierOption configures a [Verifier]. Options are applied in order; of two
-// that say the same thing the later one wins, except that [WithCheck] and
-// [WithRequiredClaims] add up.
+// that say the same thing the later one wins, except that [WithCheck],
+// [WithClaim] and [WithRequiredClaims] add up.
 type VerifierOption interface{ applyVerifier(*verifierConfig) error }
 
 // verifierConfig is what the options say. It does not change once NewVerifier
@@ -30,6 +30,9 @@ type verifierConfig struct {
 	audienceSet, noAudience bool
 	issuersSet, noIssuer    bool
 	noProof                 bool
+	issuer                  string // that the options are for; "" for the common ones
+	perIssuer               []issuerOptions
+	issuerFunc              func(ctx context.Context, issuer string) ([]VerifierOption, error)
 	algorithms              jws.Set
 	algorithmNames          []string // nil: the default
 	checks                  []func(context.Context, *Token) error
@@ -42,7 +45,7 @@ type verifierOption func(*verifierConfig) error
 func (o verifierOption) applyVerifier(c *verifierConfig) error { return o(c) }
 
 // newVerifierConfig applies the options and returns every problem at once.
-func newVerifierConfig(source KeySource, opts []VerifierOption) (*verifierConfig, error) {
+func newVerifierConfig(source KeySource, opts []VerifierOption) (*verifierConfig, *policies, error) {
 	c := &verifierConfig{
 		Rules:      claims.Rules{Leeway: defaultLeeway, Now: time.Now},
 		algorithms: jws.All,
@@ -57,28 +60,43 @@ func newVerifierConfig(source KeySource, opts []VerifierOption) (*verifierConfig
 			errs = append(errs, err)
 		}
 	}
-	return c, errors.Join(append(errs, c.check(source)...)...)
+	errs = append(errs, c.check(source)...)
+	p, problems := newPolicies(c, source)
+	return c, p, errors.Join(append(errs, problems...)...)
+}
+
+// contradictions are options that stand beside their opt-out.
+func (c *verifierConfig) contradictions() (errs []error) {
+	if c.audienceSet && c.noAudience {
+		errs = append(errs, configError("WithoutAudienceCheck", "contradicts WithAudience and WithAllAudiences"))
+	}
+	if c.issuersSet && c.noIssuer {
+		errs = append(errs, configError("WithoutIssuerCheck", "contradicts WithExpectedIssuer"))
+	}
+	return errs
 }
 
 // check looks at what depends on the source and on several options.
 func (c *verifierConfig) check(source KeySource) []error {
-	var errs []error
+	errs := c.contradictions()
 	absent := isNil(source)
 	if u, ok := source.(*Union); ok && !absent && u.fault() != "" {
 		errs, absent = append(errs, configError("NewVerifier", "%s", u.fault())), true
 	} else if absent {
 		errs = append(errs, configError("NewVerifier", "the key source is nil"))
 	}
-	switch {
-	case c.audienceSet && c.noAudience:
-		errs = append(errs, configError("WithoutAudienceCheck", "contradicts WithAudience and WithAllAudiences"))
-	case !c.audienceSet && !c.noAudience:
+	if namer, ok := asOurs[issuerNamer](source); ok && !absent {
+		for _, name := range c.Issuers {
+			if !namer.yields(name) {
+				errs = append(errs, configError("WithExpectedIssuer", "the key source never verifies a token of %s: want an issuer that it trusts", show.Quote(name)))
+			}
+		}
+	}
+	if !c.audienceSet && !c.noAudience && c.perIssuer == nil && c.issuerFunc == nil {
 		errs = append(errs, configError("NewVerifier", "the audience is not decided: name this service with WithAudience, or accept tokens meant for others with WithoutAudienceCheck"))
 	}
 	binder, ok := asOurs[issuerBinder](source)
 	switch {
-	case c.issuersSet && c.noIssuer:
-		errs = append(errs, configError("WithoutIssuerCheck", "contradicts WithExpectedIssuer"))
 	case c.issuersSet || c.noIssuer || absent:
 	case !ok || !binder.bindsIssuer():
 		errs = append(errs, configError("NewVerifier", "the issuer is not decided: the key source knows none, so name it with WithExpectedIssuer, or accept any with WithoutIssuerCheck"))
@@ -226,6 +244,45 @@ func WithAccessTokenProfile() VerifierOption {
 	return verifierOption(func(c *verifierConfig) error { c.AccessToken = true; return nil })
 }
 
+// WithClaim accepts tokens in which a claim is one of values, or an array with
+// one of them; repeatable, and all must hold. A name that begins with "/" is a
+// JSON Pointer (RFC 6901): "/realm_access/roles". Numbers and booleans compare by
+// their JSON text: WithClaim("email_verified", "true"). Failures match golang-jwt's
+// ErrTokenInvalidClaims, or ErrTokenRequiredClaimMissing when the claim is absent
+// or null.
+func WithClaim(name string, values ...string) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		path, err := claims.ParsePath(name)
+		if err != nil {
+			return configError("WithClaim", "%s: %v", show.Quote(name), err)
+		}
+		claim := claims.Claim{Name: name, Path: path}
+		if err := setList("WithClaim", values, &claim.Values); err != nil {
+			return err
+		}
+		c.Claims = append(c.Claims, claim)
+		return nil
+	})
+}
+
+// WithClientID accepts tokens of these OAuth clients: of "client_id" (RFC 9068
+// section 2.2), else "azp" (OpenID Connect Core 1.0), else "cid" (Okta), else
+// "appid" (Entra), the first that is there and not empty must be one of ids, byte
+// for byte. It does not decide the audience. Failures match golang-jwt's
+// ErrTokenInvalidClaims, or ErrTokenRequiredClaimMissing.
+func WithClientID(ids ...string) VerifierOption {
+	return verifierOption(func(c *verifierConfig) error {
+		return setList("WithClientID", ids, &c.ClientIDs)
+	})
+}
+
+// WithNumericSubject accepts a "sub" and a "jti" that are integers, which RFC
+// 7519 does not allow and some issuers write: [Token.Subject] and [Token.ID] give
+// their decimal text. 1.0 and 1e3 are still refused.
+func WithNumericSubject() VerifierOption {
+	return verifierOption(func(c *verifierConfig) error { c.NumericIDs = true; return nil })
+}
+
 // WithMaxTokenAge refuses tokens issued longer ago than d, whatever their
 // "exp", with the leeway added. It requires an "iat". Failures match
 // golang-jwt's ErrTokenExpired. Default: any age.
@@ -280,6 +337,9 @@ func WithCheck(f func(ctx context.Context, t *Token) error) VerifierOption {
 // A longer one is [ErrTokenTooLarge] before any of it is decoded.
 func WithMaxTokenSize(n int) VerifierOption {
 	return verifierOption(func(c *verifierConfig) error {
+		if err := c.common("WithMaxTokenSize"); err != nil {
+			return err
+		}
 		if n <= 0 {
 			return configError("WithMaxTokenSize", "%d is not positive", n)
 		}
@@ -298,6 +358,9 @@ func WithMaxTokenSize(n int) VerifierOption {
 // them.
 func WithTokenCache(size int) VerifierOption {
 	return verifierOption(func(c *verifierConfig) error {
+		if err := c.common("WithTokenCache"); err != nil {
+			return err
+		}
 		if size < 0 {
 			return configError("WithTokenCache", "%d is negative", size)
 		}
@@ -310,6 +373,9 @@ func WithTokenCache(size int) VerifierOption {
 // It must be safe for concurrent use. The freshness of keys does not follow it.
 func WithNow(now func() time.Time) VerifierOption {
 	return verifierOption(func(c *verifierConfig) error {
+		if err := c.common("WithNow"); err != nil {
+			return err
+		}
 		if now == nil {
 			return configError("WithNow", "the function is nil")
 		}

@@ -3,10 +3,12 @@ package jwks
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/golang-jwt/jwt/v5"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/seed-22400188/jwks/internal/binding"
 	"github.com/seed-22400188/jwks/internal/compact"
 	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/jws"
@@ -63,6 +65,20 @@ type (
 	reporter interface{ verified(issuer string) }
 	// issuerBinder knows the issuers of its keys: they are bound to them.
 	issuerBinder interface{ bindsIssuer() bool }
+
+	// issuerNamer knows which issuers its keys may be bound to.
+	issuerNamer interface {
+		// issuerNamed returns the configured issuer that a name stands for:
+		// itself, or the one whose alias it is. It reports false for a name that
+		// no key will ever be bound to.
+		issuerNamed(name string) (issuer string, ok bool)
+		// yields says whether a token may verify whose "iss" is name.
+		yields(name string) bool
+		// isListed says whether an issuer was named by the program.
+		isListed(issuer string) bool
+		// boundTo returns what the keys of the listed issuers are bound to.
+		boundTo() []*binding.Binding
+	}
 
 	// issuerIgnorer gives the same answer whatever the issuer.
 	issuerIgnorer interface{ ignoresIssuer() }
@@ -137,12 +153,13 @@ func (u *Union) SigningKeys(ctx context.Context, h Header, issuer string) ([]*Ke
 	})
 }
 
-// search returns the key that verifies the signature of a token.
-func (u *Union) search(ctx context.Context, t *compact.Token, issuer string, began order) (*Key, error) {
+// search returns the key that verifies the signature of a token; p leaves out
+// those that must not, if it is not nil.
+func (u *Union) search(ctx context.Context, t *compact.Token, said unverifiedIssuer, began order, p *policies) (*Key, error) {
 	return firstAnswer(ctx, u, Header(t.Header), func(source KeySource) (*Key, error) {
 		again, _ := asOurs[rechecker](source)
 		view, _ := reporting(source)
-		return findSigner(ctx, view, again, t, issuer, began)
+		return findSigner(ctx, view, again, t, said, began, p)
 	})
 }
 
@@ -156,7 +173,7 @@ func (u *Union) signerFor(ctx context.Context, t *compact.Token, began order) (*
 	if issuer.iss, issuer.tid, err = t.UnverifiedIssuer(); err != nil {
 		return nil, err
 	}
-	key, err := u.search(ctx, t, issuer.iss, began)
+	key, err := u.search(ctx, t, issuer, began, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -220,6 +237,45 @@ func (u *Union) bindsIssuer() bool {
 		}
 	}
 	return true
+}
+
+// The methods of issuerNamer. A source of the program's own may have keys of
+// any issuer.
+
+func (u *Union) issuerNamed(name string) (issuer string, ok bool) {
+	foreign := false
+	for _, source := range u.sources {
+		namer, ours := asOurs[issuerNamer](source)
+		if !ours {
+			foreign = true
+		} else if issuer, ok = namer.issuerNamed(name); ok {
+			return issuer, true
+		}
+	}
+	return name, foreign
+}
+
+func (u *Union) yields(name string) bool {
+	return slices.ContainsFunc(u.sources, func(source KeySource) bool {
+		namer, ours := asOurs[issuerNamer](source)
+		return !ours || namer.yields(name)
+	})
+}
+
+func (u *Union) isListed(issuer string) bool {
+	return slices.ContainsFunc(u.sources, func(source KeySource) bool {
+		namer, ours := asOurs[issuerNamer](source)
+		return ours && namer.isListed(issuer)
+	})
+}
+
+func (u *Union) boundTo() (all []*binding.Binding) {
+	for _, source := range u.sources {
+		if namer, ours := asOurs[issuerNamer](source); ours {
+			all = append(all, namer.boundTo()...)
+		}
+	}
+	return all
 }
 
 // KeyForToken finds the key of a token from the token alone, as

@@ -32,7 +32,7 @@ type Token struct {
 	header Header
 	key    *Key
 	claims claims.Set
-	leeway time.Duration // that its verifier grants
+	policy *policy // that it was judged by
 }
 
 // Issuer returns "iss" (RFC 7519 section 4.1.1), "" when absent.
@@ -57,7 +57,7 @@ func (t *Token) ValidUntil() time.Time {
 	if t.ExpiresAt().IsZero() {
 		return time.Time{}
 	}
-	return t.ExpiresAt().Add(t.leeway)
+	return t.ExpiresAt().Add(t.policy.rules.Leeway)
 }
 
 // NotBefore returns "nbf" (RFC 7519 section 4.1.5) as ExpiresAt does.
@@ -86,11 +86,11 @@ func (t *Token) Raw() string {
 }
 
 // newToken makes a Token and its text in one allocation.
-func newToken(raw string, h Header, key *Key, leeway time.Duration) *Token {
+func newToken(raw string, h Header, key *Key, p *policy) *Token {
 	t := &struct {
 		Token
 		text string
-	}{Token{header: h, key: key, leeway: leeway}, raw}
+	}{Token{header: h, key: key, policy: p}, raw}
 	t.raw = &t.text
 	return &t.Token
 }

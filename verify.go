@@ -9,7 +9,6 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"github.com/seed-22400188/jwks/internal/claims"
 	"github.com/seed-22400188/jwks/internal/compact"
 	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/jws"
@@ -28,7 +27,7 @@ type Verifier struct {
 	rechecker     rechecker // nil: the source cannot look again
 	union         *Union    // nil: the source is one
 	reporter      reporter  // nil: nobody wants to hear what verified
-	claims        *claims.Policy
+	policies      *policies
 	headers       *compact.HeaderCache
 	cache         *tokencache.Cache[*Token] // of verified tokens; nil: off
 	buffers       sync.Pool                 // of *[]byte
@@ -49,11 +48,11 @@ const maxRechecks = 3
 // It does no I/O. Every bad option is reported at once, joined, each matching
 // [ErrConfig].
 func NewVerifier(source KeySource, opts ...VerifierOption) (*Verifier, error) {
-	c, err := newVerifierConfig(source, opts)
+	c, policies, err := newVerifierConfig(source, opts)
 	if err != nil {
 		return nil, err
 	}
-	v := &Verifier{cfg: c, claims: claims.NewPolicy(c.Rules), headers: compact.NewHeaderCache()}
+	v := &Verifier{cfg: c, policies: policies, headers: compact.NewHeaderCache()}
 	v.source, v.reporter = reporting(source)
 	_, v.ignoresIssuer = asOurs[issuerIgnorer](source)
 	_, v.needsIssuer = source.(*Issuers)
@@ -109,29 +108,30 @@ func (v *Verifier) verify(ctx context.Context, token string, buffer *[]byte) (*T
 	if err := v.checkAlgorithm(&opened); err != nil {
 		return nil, err
 	}
-	var issuer string
-	if !v.ignoresIssuer {
+	var said unverifiedIssuer
+	if !v.ignoresIssuer || v.policies.various() {
 		var err error
-		if issuer, _, err = opened.UnverifiedIssuer(); err != nil {
+		if said.iss, said.tid, err = opened.UnverifiedIssuer(); err != nil {
 			if v.needsIssuer {
 				return nil, err
 			}
-			issuer = "" // what is wrong with the claims is told after the signature
+			said = unverifiedIssuer{} // what is wrong with the claims is told after the signature
 		}
 	}
-	key, err := v.findKey(ctx, &opened, issuer, began)
+	key, policy, err := v.findKey(ctx, &opened, said, began)
 	if err != nil {
 		return nil, err
 	}
 
-	t := newToken(token, Header(opened.Header), key, v.cfg.Leeway)
-	if err := t.claims.Read(opened.Payload(), v.cfg.Required); err != nil {
+	t := newToken(token, Header(opened.Header), key, policy)
+	t.claims.NumericIDs = policy.rules.NumericIDs
+	if err := t.claims.Read(opened.Payload(), policy.rules.Required); err != nil {
 		return nil, err
 	}
 	if v.cache != nil {
 		*t.raw = strings.Clone(token) // not the request that it came in
 	}
-	if err := v.validate(ctx, t); err != nil {
+	if err := validate(ctx, t); err != nil {
 		return nil, err
 	}
 	v.headers.Add(&opened)
@@ -139,7 +139,7 @@ func (v *Verifier) verify(ctx context.Context, token string, buffer *[]byte) (*T
 		v.cache.Add(t.Raw(), t)
 	}
 	if v.reporter != nil {
-		v.reporter.verified(issuer)
+		v.reporter.verified(said.iss)
 	}
 	return t, nil
 }
@@ -147,52 +147,109 @@ func (v *Verifier) verify(ctx context.Context, token string, buffer *[]byte) (*T
 // checkAlgorithm comes before any key is looked up (RFC 8725 section 3.1).
 func (v *Verifier) checkAlgorithm(t *compact.Token) error {
 	switch {
-	case t.Algorithm != jws.Unknown && v.cfg.algorithms.Has(t.Algorithm):
+	case t.Algorithm != jws.Unknown && v.policies.algorithms.Has(t.Algorithm):
 		return nil
-	case v.cfg.algorithmNames == nil:
+	case v.policies.algorithmNames == nil:
 		return unknownAlgorithm(t.Header.Algorithm)
 	default:
-		return fault.Invalid("alg "+show.Quote(t.Header.Algorithm)+" is not allowed, want "+show.OneOf(v.cfg.algorithmNames), ErrAlgorithmNotAllowed)
+		return fault.Invalid("alg "+show.Quote(t.Header.Algorithm)+" is not allowed, want "+show.OneOf(v.policies.algorithmNames), ErrAlgorithmNotAllowed)
 	}
 }
 
-// findKey returns the key of the source that verifies the signature. When none
-// does and the source can look again, it gets the chance to.
-func (v *Verifier) findKey(ctx context.Context, t *compact.Token, issuer string, began order) (*Key, error) {
+// findKey returns the key of the source that verifies the signature, and the
+// policy for its issuer. When no key does and the source can look again, it gets
+// the chance to.
+func (v *Verifier) findKey(ctx context.Context, t *compact.Token, said unverifiedIssuer, began order) (key *Key, p *policy, err error) {
 	if v.union != nil {
-		return v.union.search(ctx, t, issuer, began)
+		key, err = v.union.search(ctx, t, said, began, v.policies)
+	} else {
+		key, err = findSigner(ctx, v.source, v.rechecker, t, said, began, v.policies)
 	}
-	return findSigner(ctx, v.source, v.rechecker, t, issuer, began)
+	if err == nil {
+		p, err = v.policies.of(ctx, key.binding, said.iss, said.tid)
+	}
+	if err == nil && v.policies.various() {
+		err = p.checkAlgorithm(t) // a function may have answered anew
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return key, p, nil
 }
 
-// findSigner is findKey for one source; again is nil where it cannot look
-// again.
-func findSigner(ctx context.Context, source KeySource, again rechecker, t *compact.Token, issuer string, began order) (*Key, error) {
+// findSigner is findKey for one source; again is nil where it cannot look again,
+// and p where every key may verify every token.
+func findSigner(ctx context.Context, source KeySource, again rechecker, t *compact.Token, said unverifiedIssuer, began order, p *policies) (*Key, error) {
 	h := Header(t.Header)
-	keys, err := source.SigningKeys(ctx, h, issuer)
-	var key *Key
+	keys, err := source.SigningKeys(ctx, h, said.iss)
+	var refused error
 	if err == nil {
-		key, err = signer(t, keys)
+		var permitted []*Key
+		if permitted, refused = p.permitted(ctx, t, keys, said); refused != nil && len(permitted) == 0 {
+			return nil, refused // by the policy, which no other key changes
+		}
+		var key *Key
+		if key, err = signer(t, permitted); err == nil {
+			return key, nil
+		}
 	} else {
 		err = classified(err)
 	}
-	if err == nil || again == nil || !mayBeReplaced(err) {
-		return key, err
-	}
-	for range maxRechecks {
-		others, gaveUp := again.recheck(ctx, h, issuer, keys, began)
+	for n := 0; n < maxRechecks && again != nil && mayBeReplaced(err); n++ {
+		others, gaveUp := again.recheck(ctx, h, said.iss, keys, began)
 		if gaveUp != nil {
 			return nil, gaveUp
 		}
 		if len(others) == 0 {
 			break
 		}
-		if replacement, recheckErr := signer(t, others); recheckErr == nil {
-			return replacement, nil
+		permitted, undecided := p.permitted(ctx, t, others, said)
+		if undecided != nil {
+			refused = undecided
+		}
+		if key, recheckErr := signer(t, permitted); recheckErr == nil {
+			return key, nil
 		}
 		keys = append(slices.Clip(keys), others...)
 	}
+	if errors.Is(refused, ErrUnavailable) { // a key that was not tried might have verified it
+		err = refused
+	}
 	return nil, err
+}
+
+// permitted leaves out the keys whose issuer's policy does not allow the token's
+// algorithm, or is not known, and says why. It comes before any signature is
+// checked.
+func (p *policies) permitted(ctx context.Context, t *compact.Token, keys []*Key, said unverifiedIssuer) (left []*Key, refused error) {
+	if p == nil || !p.various() {
+		return keys, nil
+	}
+	var out []int
+	for i, k := range keys {
+		if k == nil || k.parsed == nil || !k.allows.Has(t.Algorithm) {
+			continue // for signer to tell
+		}
+		own, err := p.of(ctx, k.binding, said.iss, said.tid)
+		if err == nil {
+			err = own.checkAlgorithm(t)
+		}
+		if err != nil {
+			out = append(out, i)
+			if refused == nil || errors.Is(err, ErrUnavailable) {
+				refused = err
+			}
+		}
+	}
+	if out == nil {
+		return keys, nil
+	}
+	for i, k := range keys {
+		if !slices.Contains(out, i) {
+			left = append(left, k)
+		}
+	}
+	return left, refused
 }
 
 // mayBeReplaced says that a key was there and did not verify the token, so that
@@ -260,13 +317,20 @@ func (v *Verifier) verifyCached(ctx context.Context, t *Token) (*Token, error) {
 			v.cache.Remove(t.Raw())
 			return nil, nil
 		}
+		switch policy, undecided := v.policies.of(ctx, key.binding, t.claims.Issuer, t.claims.Tenant); {
+		case undecided != nil:
+			return nil, undecided
+		case policy != t.policy:
+			v.cache.Remove(t.Raw())
+			return nil, nil
+		}
 		if key != t.key { // read anew since
 			renewed := *t
 			renewed.key = key
 			t = &renewed
 			v.cache.Add(t.Raw(), t)
 		}
-		if err = v.validate(ctx, t); err == nil {
+		if err = validate(ctx, t); err == nil {
 			if v.reporter != nil {
 				v.reporter.verified(issuer)
 			}
@@ -292,25 +356,25 @@ func sameKey(candidates []*Key, key *Key) *Key {
 
 // validate judges a token whose signature was verified: its claims, then the
 // proof that it may need, and only when they hold the program's own checks.
-func (v *Verifier) validate(ctx context.Context, t *Token) error {
-	if err := v.claims.Validate(&t.claims, t.header.Type, t.key.binding); err != nil {
+func validate(ctx context.Context, t *Token) error {
+	if err := t.policy.claims.Validate(&t.claims, t.header.Type, t.key.binding); err != nil {
 		return err
 	}
-	if err := checkProof(ctx, t, v.cfg.noProof); err != nil {
+	if err := checkProof(ctx, t, t.policy.noProof); err != nil {
 		return err
 	}
-	if v.cfg.checks == nil {
+	if t.policy.checks == nil {
 		return nil
 	}
-	return v.runChecks(ctx, t)
+	return runChecks(ctx, t)
 }
 
 // runChecks runs all of the program's checks and returns one error of one
 // class for those that fail. A token that one check refuses is invalid, even
 // if another check could not decide.
-func (v *Verifier) runChecks(ctx context.Context, t *Token) error {
+func runChecks(ctx context.Context, t *Token) error {
 	var refused, undecided fault.Problems
-	for _, check := range v.cfg.checks {
+	for _, check := range t.policy.checks {
 		err := check(ctx, t)
 		if err == nil {
 			continue

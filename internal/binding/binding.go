@@ -164,3 +164,86 @@ func IsGUID(s string) bool {
 	}
 	return true
 }
+
+// Root is what all keys of one client are bound to: of a tenant's key the
+// template, else b. A client that is made anew has another one.
+func (b *Binding) Root() *Binding {
+	if b != nil && b.parent != nil {
+		return b.parent
+	}
+	return b
+}
+
+// Governs tells by which names rules apply to a token with this "iss" and "tid"
+// under the key: the issuer, "" when the binding does not accept the token, and
+// the template that it is a tenant of, "" without one. An alias is not a name
+// of its own.
+func (b *Binding) Governs(iss, tid string) (issuer, template string) {
+	root := b.Root()
+	switch {
+	case b == nil:
+		return "", ""
+	case !root.template:
+		return b.issuer, ""
+	case !b.Accepts(iss, tid):
+		return "", root.issuer
+	default:
+		return Fill(root.issuer, tid), root.issuer
+	}
+}
+
+// Named returns the issuer that a name stands for: itself where it is the
+// issuer, the template or one of its tenants, and the issuer of an alias. It
+// reports false for a name that no key is ever bound to.
+func (b *Binding) Named(name string) (issuer string, ok bool) {
+	switch {
+	case b == nil:
+		return "", false
+	case name == b.issuer || b.template && b.tenantOf(name) != "":
+		return name, true
+	default:
+		return b.issuer, slices.Contains(b.aliases, name)
+	}
+}
+
+// Yields says whether a token may verify whose "iss" is name.
+func (b *Binding) Yields(name string) bool {
+	switch {
+	case b == nil:
+		return true
+	case b.template:
+		return b.tenantOf(name) != "" || slices.Contains(b.aliases, name)
+	default:
+		return b.Accepts(name, "")
+	}
+}
+
+// tenantOf returns the tenant that an issuer of the template names, if it is
+// allowed, else "".
+func (b *Binding) tenantOf(issuer string) string {
+	if !Fits(b.issuer, issuer) {
+		return ""
+	}
+	at := strings.Index(b.issuer, Placeholder)
+	if tenant := issuer[at : at+GUIDLength]; b.Allows(tenant) {
+		return tenant
+	}
+	return ""
+}
+
+// Parts are the names that together stand for all tokens of the binding: the
+// issuer, or of a template the issuers of its tenants; nil when those are any.
+func (b *Binding) Parts() []string {
+	switch {
+	case !b.template:
+		return []string{b.issuer}
+	case b.tenants == nil:
+		return nil
+	}
+	var names []string
+	for tenant := range b.tenants {
+		names = append(names, Fill(b.issuer, tenant))
+	}
+	slices.Sort(names)
+	return names
+}

@@ -21,6 +21,7 @@ type Set struct {
 	Issuer, Subject, ID                  string
 	Tenant                               string // "tid" (Entra); "" unless a string
 	Audience                             []string
+	NumericIDs                           bool            // "sub" and "jti" may be integers; to be set before Read
 	ExpiresAt, NotBefore, IssuedAt       jwt.NumericDate // zero when absent
 	hasExpiry, hasNotBefore, hasIssuedAt bool
 
@@ -87,9 +88,9 @@ func (s *Set) readClaim(name string, v strictjson.Value) (problem string) {
 	case "iss":
 		s.Issuer, ok = v.OptionalText()
 	case "sub":
-		s.Subject, ok = v.OptionalText()
+		s.Subject, ok = s.readID(v)
 	case "jti":
-		s.ID, ok = v.OptionalText()
+		s.ID, ok = s.readID(v)
 	case "aud":
 		if s.Audience, ok = s.readAudience(v); !ok {
 			return " is neither a string nor an array of strings"
@@ -120,6 +121,15 @@ func (s *Set) readClaim(name string, v strictjson.Value) (problem string) {
 		return " is not a string"
 	}
 	return ""
+}
+
+// readID reads a string, or with NumericIDs an integer: digits, and a minus
+// before others than 0, so that one number has one text.
+func (s *Set) readID(v strictjson.Value) (string, bool) {
+	if !s.NumericIDs || v.Kind() != strictjson.Number {
+		return v.OptionalText()
+	}
+	return v.Raw(), v.Raw() != "-0" && !strings.ContainsAny(v.Raw(), ".eE")
 }
 
 func readDate(v strictjson.Value, to *jwt.NumericDate) (problem string) {

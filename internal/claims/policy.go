@@ -26,6 +26,9 @@ type Rules struct {
 	Types        []string // the header's "typ" is one of them; see BareType
 	Parties      []string // "azp" is one of them
 	Required     []string // claims that are there and not null; for Set.Read
+	Claims       []Claim  // each holds
+	ClientIDs    []string // the client is one of them
+	NumericIDs   bool     // "sub" and "jti" may be integers; for Set.Read
 	AccessToken  bool     // RFC 9068
 	Leeway       time.Duration
 	MaxAge       time.Duration // of "iat"; 0: any
@@ -88,6 +91,12 @@ func (p *Policy) Validate(s *Set, typ string, b *binding.Binding) error {
 	}
 	if r.Parties != nil {
 		p.validateParty(s, &found)
+	}
+	if r.ClientIDs != nil {
+		validateClient(s, r.ClientIDs, &found)
+	}
+	for i := range r.Claims {
+		r.Claims[i].validate(s, &found)
 	}
 	for _, name := range s.missing {
 		found.missing(name)
