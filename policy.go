@@ -120,6 +120,9 @@ func isNil(v any) bool {
 // refused, so one of this option, [WithAllAudiences] and
 // [WithoutAudienceCheck] is required. Failures match golang-jwt's
 // ErrTokenInvalidAudience, or ErrTokenRequiredClaimMissing.
+//
+// Several audiences over several issuers accept each for all of them: a token of
+// one with the audience meant for another passes. [ForIssuer] keeps them apart.
 func WithAudience(aud ...string) VerifierOption {
 	return verifierOption(func(c *verifierConfig) error {
 		c.audienceSet = true
@@ -145,7 +148,8 @@ func WithoutAudienceCheck() VerifierOption {
 // WithExpectedIssuer accepts tokens whose "iss" (RFC 7519 section 4.1.1) is
 // one of these, byte for byte; a trailing slash counts. It is needed unless
 // the source is a [Client] or [Issuers] that knows its issuer, and then it
-// narrows: the keys stay bound to their issuer. Failures match golang-jwt's
+// narrows: the keys stay bound to their issuer, and a name that no token of the
+// source can have is [ErrConfig]. Failures match golang-jwt's
 // ErrTokenInvalidIssuer, and ErrTokenRequiredClaimMissing without an "iss".
 func WithExpectedIssuer(issuers ...string) VerifierOption {
 	return verifierOption(func(c *verifierConfig) error {

@@ -156,6 +156,18 @@ func (v *Verifier) checkAlgorithm(t *compact.Token) error {
 	}
 }
 
+// checkAlgorithm comes before any signature is checked (RFC 8725 section 3.1).
+func (p *policy) checkAlgorithm(t *compact.Token) error {
+	if p.algorithms.Has(t.Algorithm) {
+		return nil
+	}
+	forWhom := ""
+	if p.issuer != "" {
+		forWhom = " for issuer " + show.Quote(p.issuer)
+	}
+	return fault.Invalid("alg "+show.Quote(t.Header.Algorithm)+" is not allowed"+forWhom+", want "+show.OneOf(p.algorithmNames), ErrAlgorithmNotAllowed)
+}
+
 // findKey returns the key of the source that verifies the signature, and the
 // policy for its issuer. When no key does and the source can look again, it gets
 // the chance to.

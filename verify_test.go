@@ -75,7 +75,7 @@ func (s *fakeSource) recheck(_ context.Context, h Header, issuer string, tried [
 // verifierOf makes a verifier of issuers, for which the source stands in.
 func verifierOf(t *testing.T, source *fakeSource, opts ...VerifierOption) *Verifier {
 	t.Helper()
-	v, err := NewVerifier(new(Issuers), append([]VerifierOption{WithoutAudienceCheck(), WithoutExpiry()}, opts...)...)
+	v, err := NewVerifier(&Issuers{cfg: &issuersConfig{anyIssuer: true}}, append([]VerifierOption{WithoutAudienceCheck(), WithoutExpiry()}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -221,11 +221,7 @@ func (b *Binding) Yields(name string) bool {
 // tenantOf returns the tenant that an issuer of the template names, if it is
 // allowed, else "".
 func (b *Binding) tenantOf(issuer string) string {
-	if !Fits(b.issuer, issuer) {
-		return ""
-	}
-	at := strings.Index(b.issuer, Placeholder)
-	if tenant := issuer[at : at+GUIDLength]; b.Allows(tenant) {
+	if tenant, ok := tenantIn(b.issuer, issuer); ok && b.Allows(tenant) {
 		return tenant
 	}
 	return ""

@@ -76,9 +76,13 @@ func TestInvariant10_KeysServeTheirIssuerOnly(t *testing.T) {
 			"another's key set": {jwks.WithIssuer(b.URL()), jwks.WithJWKSURL(a.JWKSURL())},
 		} {
 			c := n.NewClient(t, opts...)
+			expected := a.URL()
+			if name == "another's key set" {
+				expected = b.URL()
+			}
 			for what, more := range map[string][]jwks.VerifierOption{
 				"as it is":                 nil,
-				"both issuers expected":    {jwks.WithExpectedIssuer(a.URL(), b.URL())},
+				"its issuer expected":      {jwks.WithExpectedIssuer(expected)},
 				"without the issuer check": {jwks.WithoutIssuerCheck()},
 			} {
 				v := mode.verifier(t, c, append(more, jwks.WithAudience("api"))...)
