@@ -98,6 +98,9 @@
 // which keys exist and what was wrong with a token is for the error handler's
 // log only.
 //
+// Where [RequireClaim] or [Require] refuses a valid token the answer is 403 too,
+// without a challenge; [RequireAnyScope] answers as [RequireScopes] does.
+//
 // Unavailable is no verdict on the token: an issuer that cannot be reached
 // never logs anyone out, so there is no challenge that would make a client
 // throw its token away. Retry-After says when the next attempt is due, if that

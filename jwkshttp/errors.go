@@ -26,6 +26,11 @@ var (
 	// ErrInsufficientScope says that a valid token lacks a scope of
 	// [RequireScopes]: 403 insufficient_scope (RFC 6750 section 3.1).
 	ErrInsufficientScope = errors.New("jwkshttp: insufficient scope")
+
+	// ErrForbidden says that a valid token is not enough here: a claim is not
+	// as [RequireClaim] wants, or a function of [Require] refused it. 403,
+	// without a challenge: another token of the same kind would not help.
+	ErrForbidden = errors.New("jwkshttp: forbidden")
 )
 
 // errNoVerdict is a TokenVerifier that breaks its contract.
@@ -59,6 +64,7 @@ const (
 	refusedNoToken
 	refusedMalformed
 	refusedScope
+	refusedForbidden
 	refusals // how many there are
 )
 
@@ -66,6 +72,8 @@ func refusalFor(err error) refusal {
 	switch {
 	case errors.Is(err, jwks.ErrUnavailable):
 		return refusedUnavailable
+	case errors.Is(err, ErrForbidden): // whatever the program's check says besides
+		return refusedForbidden
 	case errors.Is(err, jwks.ErrTokenInvalid):
 		return refusedInvalid
 	case errors.Is(err, ErrNoToken):
@@ -104,6 +112,8 @@ func Reason(err error) string {
 		return "malformed"
 	case refusedScope:
 		return "scope"
+	case refusedForbidden:
+		return "forbidden"
 	}
 	return jwks.Reason(err)
 }
@@ -116,7 +126,7 @@ func (r refusal) status() int {
 		return http.StatusUnauthorized
 	case refusedMalformed:
 		return http.StatusBadRequest
-	case refusedScope:
+	case refusedScope, refusedForbidden:
 		return http.StatusForbidden
 	}
 	return http.StatusInternalServerError

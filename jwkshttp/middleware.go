@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
-	"strings"
 
 	"github.com/seed-22400188/jwks"
 	"github.com/seed-22400188/jwks/internal/openpath"
@@ -47,7 +46,7 @@ func Middleware(v TokenVerifier, opts ...Option) func(http.Handler) http.Handler
 		config:     c,
 		verifier:   v,
 		open:       openpath.New(c.skip),
-		challenges: challenges(c.realm, c.resourceMetadata, c.scopes),
+		challenges: challenges(c.realm, c.resourceMetadata, c.wantedScopes()),
 		bearer:     areBearerToken(c.extractors),
 	}
 	return func(next http.Handler) http.Handler {
@@ -75,7 +74,7 @@ func (g *guard) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 	shown := g.presentedBy(r)
 	raw, err := g.find(r, shown)
 	if err == nil && raw == "" {
-		if g.anonymous && len(g.scopes) == 0 {
+		if g.anonymous && !g.needsToken() {
 			next.ServeHTTP(w, withoutToken(r))
 			return
 		}
@@ -144,11 +143,11 @@ func (g *guard) verify(ctx context.Context, raw string, shown *presented) (*jwks
 	case t == nil:
 		return nil, errNoVerdict // not a pass, whatever was meant
 	}
-	switch err := shown.checkScheme(t); {
-	case err != nil:
+	if err := shown.checkScheme(t); err != nil {
 		return nil, err
-	case !t.HasScopes(g.scopes...):
-		return nil, fmt.Errorf("%w: want %s", ErrInsufficientScope, strings.Join(g.scopes, " "))
+	}
+	if err := g.permit(ctx, t); err != nil {
+		return nil, err
 	}
 	return t, nil
 }

@@ -17,7 +17,10 @@ type Option interface{ apply(*config) error }
 
 type config struct {
 	extractors       []Extractor
-	scopes           []string
+	scopes           []string      // all of them
+	anyScopes        []string      // of RequireAnyScope, for challenges
+	required         []requirement // further scopes, and claims
+	checks           []requirement // of Require
 	anonymous        bool
 	skip             []string
 	realm            string
@@ -55,13 +58,10 @@ func WithExtractors(e ...Extractor) Option {
 // 6749 section 3.3 does not allow, panic.
 func RequireScopes(scopes ...string) Option {
 	return option(func(c *config) error {
-		if len(scopes) == 0 {
-			return fmt.Errorf("RequireScopes: no scope")
+		if err := checkScopes("RequireScopes", scopes); err != nil {
+			return err
 		}
 		for _, s := range scopes {
-			if !isScope(s) {
-				return fmt.Errorf("RequireScopes: %q is no scope: want printable ASCII without space, quote and backslash", s)
-			}
 			if !slices.Contains(c.scopes, s) {
 				c.scopes = append(c.scopes, s)
 			}
@@ -72,7 +72,8 @@ func RequireScopes(scopes ...string) Option {
 
 // AllowAnonymous passes a request without a token, also one with credentials of
 // another scheme: [TokenFromContext] then has none. A bad token is refused as
-// ever, and so is a missing one where [RequireScopes] asks for scopes. Default:
+// ever, and so is a missing one where [RequireScopes] or another Require option
+// asks for something. Default:
 // a token is required.
 func AllowAnonymous() Option {
 	return option(func(c *config) error { c.anonymous = true; return nil })
