@@ -115,8 +115,9 @@ func TestForIssuer_GoesByTheKey(t *testing.T) {
 		}
 		return all, nil
 	})
-	for _, cache := range []int{0, 8} {
-		v, err := jwks.NewVerifier(both, jwks.WithExpectedIssuer(a.URL(), b.URL()), jwks.WithTokenCache(cache),
+	union := jwks.AnyOf(ca, cb)
+	for i, source := range []jwks.KeySource{both, both, union, union} {
+		v, err := jwks.NewVerifier(source, jwks.WithExpectedIssuer(a.URL(), b.URL()), jwks.WithTokenCache(8*(i%2)),
 			jwks.ForIssuer(a.URL(), jwks.WithAudience("api-a")), jwks.ForIssuer(b.URL(), jwks.WithAudience("api-b")))
 		if err != nil {
 			t.Fatal(err)
@@ -259,6 +260,8 @@ func TestForIssuer_Refused(t *testing.T) {
 	}{
 		"another issuer than the client's":  {client, []jwks.VerifierOption{own, jwks.ForIssuer(b, own)}},
 		"a slash more":                      {client, []jwks.VerifierOption{own, jwks.ForIssuer(a+"/", own)}},
+		"half a union is undecided":         {jwks.AnyOf(client, n.NewClient(t, jwks.WithIssuer(b))), []jwks.VerifierOption{jwks.ForIssuer(a, own)}},
+		"no part of a union has it":         {jwks.AnyOf(client, n.NewClient(t, jwks.WithIssuer(b))), []jwks.VerifierOption{own, jwks.ForIssuer("https://c.example", own)}},
 		"an issuer that is not listed":      {listed, []jwks.VerifierOption{own, jwks.ForIssuer("https://c.example", own)}},
 		"a tenant that is not allowed":      {entra, []jwks.VerifierOption{own, jwks.ForIssuer(testkit.TenantIssuer(testkit.Tenant2), own)}},
 		"a set whose keys have no issuer":   {set, []jwks.VerifierOption{own, jwks.WithoutIssuerCheck(), jwks.ForIssuer(a, own)}},
@@ -315,7 +318,8 @@ func TestForIssuer_Accepted(t *testing.T) {
 		"a template":                   {tenants, []jwks.VerifierOption{jwks.ForIssuer(testkit.EntraIssuer, own)}},
 		"each tenant of a template":    {tenants, []jwks.VerifierOption{jwks.ForIssuer(testkit.TenantIssuer(testkit.Tenant1), own), jwks.ForIssuer(testkit.TenantIssuer(testkit.Tenant2), own)}},
 		"one that may come up":         {n.NewIssuers(t, jwks.TrustIssuerFunc(testkit.TrustAll())), []jwks.VerifierOption{jwks.ForIssuer(a, own)}},
-		"a source of one's own":        {testkit.SourceFunc(nil), []jwks.VerifierOption{jwks.ForIssuer(a, own), jwks.WithExpectedIssuer(a)}},
+		"a source of one's own":        {testkit.SourceFunc(func(context.Context, jwks.Header, string) ([]*jwks.Key, error) { return nil, nil }), []jwks.VerifierOption{jwks.ForIssuer(a, own), jwks.WithExpectedIssuer(a)}},
+		"either of a union":            {jwks.AnyOf(n.NewClient(t, jwks.WithIssuer(a)), n.NewClient(t, jwks.WithIssuer(b))), []jwks.VerifierOption{jwks.ForIssuer(a, own), jwks.ForIssuer(b, own)}},
 		"an expected tenant":           {tenants, []jwks.VerifierOption{own, jwks.WithExpectedIssuer(testkit.TenantIssuer(testkit.Tenant1))}},
 		"any expectation of free keys": {testkit.ParseKeySet(t, testkit.OneKey(t)), []jwks.VerifierOption{own, jwks.WithExpectedIssuer(a, b)}},
 	} {
