@@ -82,7 +82,7 @@ func (c *Config) minTTL() time.Duration { return min(c.MinTTL, c.TTL) }
 // for it was asked for past all caches. There is nothing better to have, so it
 // is trusted until its copy ends, within the bounds of the configuration.
 func (c *Config) lifetime(r Refreshed) time.Duration {
-	if r.Age < c.TTL {
+	if r.Age <= c.TTL {
 		return c.TTL - r.Age
 	}
 	if !r.HasServerTTL {
