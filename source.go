@@ -340,3 +340,38 @@ func (u *Union) Status() []Status {
 	}
 	return all
 }
+
+// The methods of issuerNamer, of issuers.
+
+func (s *Issuers) issuerNamed(name string) (issuer string, ok bool) {
+	if c := s.listedClient(name); c != nil {
+		return c.issuerNamed(name)
+	}
+	return name, s.cfg.dynamic()
+}
+
+func (s *Issuers) yields(name string) bool {
+	if c := s.listedClient(name); c != nil {
+		return c.yields(name)
+	}
+	return s.cfg.dynamic()
+}
+
+func (s *Issuers) isListed(issuer string) bool { return s.listedClient(issuer) != nil }
+
+func (s *Issuers) boundTo() []*binding.Binding {
+	var all []*binding.Binding
+	for _, c := range s.order {
+		all = append(all, c.boundTo()...)
+	}
+	return all
+}
+
+// listedClient finds the client of a listed issuer, a listed template or one of
+// its tenants, or nil.
+func (s *Issuers) listedClient(name string) *Client {
+	if c := s.listed[name]; c != nil {
+		return c
+	}
+	return s.templates.Find(name, allowsTenant)
+}

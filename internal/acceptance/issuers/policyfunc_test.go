@@ -123,6 +123,13 @@ func TestForIssuerFunc_Lifetime(t *testing.T) {
 		if len(asked) != 4 {
 			t.Errorf("asked %d times after the client was evicted", len(asked))
 		}
+		aud = "newest"
+		testkit.Accept(t, v, sign("newer"))
+		source.Forget(a.URL())
+		testkit.Accept(t, v, sign("newest"))
+		if len(asked) != 5 {
+			t.Errorf("asked %d times after the issuer was forgotten", len(asked))
+		}
 	})
 }
 
