@@ -2,7 +2,6 @@ package jwks
 
 import (
 	"context"
-	"log/slog"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -28,9 +27,9 @@ type cache struct {
 
 	life    context.Context // ends with close
 	end     context.CancelFunc
-	running sync.WaitGroup // the refresh under way
-	calls   atomic.Int64   // lookups that may wait
-	retired atomic.Bool    // to be closed when none is left
+	running sync.WaitGroup           // the refresh under way
+	calls   atomic.Int64             // lookups that may wait
+	retired atomic.Pointer[leftover] // to be closed when no call is left, and what it had then; nil: not to be
 
 	current atomic.Pointer[snapshot] // what lookups read; nil when empty or closed
 
@@ -41,7 +40,6 @@ type cache struct {
 	binding *binding.Binding // of the keys: as configured, else to the issuer that a discovery document named
 	landed  chan struct{}    // closed when a refresh ends; for keepWarm
 	kept    *loaded          // the discovery document of a refresh that failed after it; nil: none
-	left    *leftover        // see takeLeftover
 
 	counts       struct{ fetches, notModified, failures uint64 }
 	lastError    error
@@ -58,15 +56,13 @@ type cacheConfig struct {
 	deadline  time.Duration    // of one refresh
 	jwksURL   string           // "" where discovery finds it
 	binding   *binding.Binding // nil where no issuer is configured
-	logger    *slog.Logger
-	observer  func(Event)
 }
 
 // open makes the zero cache usable. It starts no goroutine.
 func (c *cache) open(cfg cacheConfig, o origin) {
 	c.cfg, c.origin, c.clock = cfg, o, newClock()
 	c.policy, c.binding = freshness.New(cfg.policy), cfg.binding
-	c.announcer.logger, c.announcer.observer, c.announcer.place = cfg.logger, cfg.observer, o.place()
+	c.announcer.logger, c.announcer.observer, c.announcer.place = o.cfg.logger, o.cfg.observer, o.place()
 	c.life, c.end = context.WithCancel(context.Background())
 }
 
@@ -205,8 +201,8 @@ func (c *cache) close() {
 	last := c.current.Swap(nil)
 	if c.flight != nil {
 		c.flight.end()
-	} else if last != nil && c.retired.Load() && !c.closed {
-		c.left = &leftover{clock: c.clock, policy: c.policy, binding: c.binding, snapshot: last}
+	} else if left := c.retired.Load(); left != nil && last != nil {
+		*left = leftover{clock: c.clock, policy: c.policy, binding: c.binding, snapshot: last}
 	}
 	c.closed = true
 	c.mu.Unlock()
@@ -228,8 +224,11 @@ type leftover struct {
 func (c *cache) takeLeftover() *leftover {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	left := c.left
-	c.left = nil
+	left := c.retired.Load()
+	if left == nil || left.snapshot == nil {
+		return nil
+	}
+	c.retired.Store(new(leftover))
 	return left
 }
 
@@ -288,7 +287,7 @@ const closedForCalls = math.MinInt64 / 2
 func (c *cache) enter() bool { return c.calls.Add(1) > 0 && c.life.Err() == nil }
 
 func (c *cache) leave() {
-	if c.calls.Add(-1) == 0 && c.retired.Load() {
+	if c.calls.Add(-1) == 0 && c.retired.Load() != nil {
 		c.retire()
 	}
 }
@@ -296,7 +295,7 @@ func (c *cache) leave() {
 // retire closes the cache as soon as no call of it is under way; c.life ends
 // with that.
 func (c *cache) retire() {
-	c.retired.Store(true)
+	c.retired.CompareAndSwap(nil, new(leftover))
 	if c.calls.CompareAndSwap(0, closedForCalls) {
 		c.close()
 	}
@@ -318,7 +317,7 @@ func (c *cache) revive() bool {
 	if !c.enter() {
 		return false
 	}
-	c.retired.Store(false)
+	c.retired.Store(nil)
 	c.leave()
 	return true
 }

@@ -204,8 +204,6 @@ func (c *clientConfig) cache() cacheConfig {
 		deadline:  c.deadline(),
 		jwksURL:   cmp.Or(c.jwksURL, c.keyFile),
 		binding:   binding.New(c.issuer, c.tenants, c.aliases...),
-		logger:    c.logger,
-		observer:  c.observer,
 	}
 }
 
