@@ -125,7 +125,7 @@ func (p *Policy) validateStandard(s *Set, found *problems) {
 		all = joined.Unwrap()
 	}
 	for _, err := range all {
-		text := err.Error()
+		text, reasons := err.Error(), []error{err}
 		switch {
 		case errors.Is(err, jwt.ErrTokenExpired):
 			text += ": exp " + p.describeTime(s.ExpiresAt.Time)
@@ -134,12 +134,14 @@ func (p *Policy) validateStandard(s *Set, found *problems) {
 		case errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
 			text += ": iat " + p.describeTime(s.IssuedAt.Time)
 		case s.Audience != nil && isMissingAudience(err): // there, and empty
-			err = jwt.ErrTokenInvalidAudience
-			text = err.Error() + ": aud " + show.List(s.Audience) + p.wantedAudience()
+			if reasons[0] = jwt.ErrTokenInvalidAudience; len(s.Audience) > 0 { // an empty string says as little as none
+				reasons = append(reasons, err)
+			}
+			text = jwt.ErrTokenInvalidAudience.Error() + ": aud " + show.List(s.Audience) + p.wantedAudience()
 		case errors.Is(err, jwt.ErrTokenInvalidAudience):
 			text += ": aud " + show.List(s.Audience) + p.wantedAudience()
 		}
-		found.Add(text, err)
+		found.Add(text, reasons...)
 	}
 }
 
