@@ -60,7 +60,7 @@ func claimTrials(m *mint) []trial {
 		{name: "aud is another", refused: jwt.ErrTokenInvalidAudience, token: m.token(`"aud":"https://other.example"`), rule: "RFC 7519 section 4.1.3: for somebody else"},
 		{name: "aud missing", refused: jwt.ErrTokenRequiredClaimMissing, token: m.token("aud"), rule: "RFC 8725 section 3.9"},
 		{name: "aud is null", refused: jwt.ErrTokenRequiredClaimMissing, token: m.token(`"aud":null`), rule: "RFC 8725 section 3.9"},
-		{name: "aud is an empty array", refused: jwt.ErrTokenRequiredClaimMissing, token: m.token(`"aud":[]`), rule: "RFC 8725 section 3.9"},
+		{name: "aud is an empty array", refused: jwt.ErrTokenInvalidAudience, token: m.token(`"aud":[]`), rule: "RFC 8725 section 3.9"},
 		{name: "aud is an empty string", refused: jwt.ErrTokenRequiredClaimMissing, token: m.token(`"aud":""`), rule: "RFC 8725 section 3.9"},
 		{name: "aud has this audience and a number", refused: jwt.ErrTokenMalformed, token: m.token(`"aud":["` + audience + `",5]`), rule: audienceIs},
 		{name: "aud is an array in an array", refused: jwt.ErrTokenMalformed, token: m.token(`"aud":[["` + audience + `"]]`), rule: audienceIs},

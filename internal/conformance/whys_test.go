@@ -14,7 +14,6 @@ const (
 	noDepth      = "the limit is deeper, or there is none: memory and stack for what anybody sent"
 	keyDecides   = "the JWK's alg decides, and what the token says is not compared: the signature is checked properly, but the program may read a header that lies"
 	noAlgCompare = "the JWK's alg is not compared with the token's"
-	allKeys      = "every key is tried: a token without kid costs as many verifications as there are keys"
 	anySalt      = "it looks for a salt of any length: more signatures fit than RFC 7518 allows"
 	noUse        = "it is not looked at: a key that was made for encryption verifies signatures"
 	noWhitelist  = "use is compared only when keyfunc.Options.UseWhitelist is set: a key that was made for encryption verifies signatures"

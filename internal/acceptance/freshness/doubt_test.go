@@ -144,8 +144,8 @@ func TestRemovedKey_BehindACacheOnTheWay(t *testing.T) {
 		if n := len(env.TakeRequests("")); n != 0 || time.Since(st.FetchedAt) != 10*time.Minute || time.Until(st.ExpiresAt) != 5*time.Minute {
 			t.Errorf("%d requests, %+v", n, st)
 		}
-		err := testkit.WantNoKey(t, c, strings.Repeat("k", 257), jwks.ErrKeyNotFound)
-		if _, err = c.SigningKeys(t.Context(), jwks.Header{Algorithm: "RS256", KeyID: "k1"}, ""); err == nil || !strings.Contains(err.Error(), "fetched 10m0s ago") {
+		testkit.WantNoKey(t, c, strings.Repeat("k", 257), jwks.ErrKeyNotFound)
+		if _, err := c.SigningKeys(t.Context(), jwks.Header{Algorithm: "RS256", KeyID: "k1"}, ""); err == nil || !strings.Contains(err.Error(), "fetched 10m0s ago") {
 			t.Errorf("%v does not count from the origin", err)
 		}
 		if took := refusedAfter(t, env, c, time.Second, time.Hour); took > untilRefused {
