@@ -166,7 +166,7 @@ func (r *run) ask(c *replica, e event) {
 		if c.forKey {
 			r.ready = append(r.ready, now)
 		}
-		*c = replica{loaded: true, version: a.version, expiry: now + life, refresh: r.policy.due(now, life, r.random)}
+		*c = replica{loaded: true, version: a.version, expiry: now + life, refresh: r.policy.due(now, life, a, r.random)}
 		r.push(event{c.due(), e.replica, wake})
 	case c.attempt <= r.retries && a.retryAfter == 0:
 		r.push(event{now + r.pause(c.attempt, r.random), e.replica, request})

@@ -29,27 +29,27 @@ func standard() policy {
 	}
 }
 
-// lifetime is how long an answer is fresh: the TTL less its age, or less if its
-// headers say so, but a minute at least.
-func (p *policy) lifetime(a answer) time.Duration {
-	d := p.ttl - a.age
-	if a.maxAge > 0 {
-		d = min(d, a.maxAge-a.age)
-	}
-	return max(d, min(p.ttl, time.Minute))
-}
+// lifetime is how long an answer is trusted: the TTL, counted from when the
+// issuer made it. What its headers say does not matter for that.
+func (p *policy) lifetime(a answer) time.Duration { return p.ttl - a.age }
 
-// due is when a set is refreshed that is fresh for life from now on.
-func (p *policy) due(now, life time.Duration, r *rand.Rand) time.Duration {
-	if p.ahead >= 1 {
-		return now + life
-	}
-	share := p.ahead
+// due is when a set is refreshed that is trusted for life from now on: before
+// its end, and sooner where the headers of the answer ask for it, but not within
+// a minute.
+func (p *policy) due(now, life time.Duration, a answer, r *rand.Rand) time.Duration {
+	random := 0.5
 	if p.jitterAhead {
-		low, high := 0.9*p.ahead, min(1.1*p.ahead, (1+p.ahead)/2)
-		share = low + (high-low)*r.Float64()
+		random = r.Float64()
 	}
-	return now + time.Duration(share*float64(life))
+	due := now + life
+	if p.ahead < 1 {
+		low, high := 0.9*p.ahead, min(1.1*p.ahead, (1+p.ahead)/2)
+		due = now + time.Duration((low+(high-low)*random)*float64(life))
+	}
+	if asked := max(a.maxAge-a.age, time.Minute); a.maxAge > 0 && asked < p.ttl {
+		due = min(due, now+time.Duration((0.9+0.2*random)*float64(asked)))
+	}
+	return due
 }
 
 // backoff is the pause after the nth failure in a row.

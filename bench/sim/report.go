@@ -73,7 +73,7 @@ that started within a second:
 func (p *page) maxAge(f *figures) {
 	n := markdown.Number(f.replicas)
 	p.say("## What the issuer's max-age does\n")
-	p.say("It can shorten the TTL, to a minute at least, and never lengthens it. %s replicas in their stride:\n", n)
+	p.say("It brings the next refresh forward, to a minute at the earliest; how long a set is trusted is for the TTL to say. %s replicas in their stride:\n", n)
 	var rows [][]string
 	for _, r := range f.lifetime {
 		name := "none"

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -200,16 +201,15 @@ func TestRemovedKey_BehindACacheOnTheWay(t *testing.T) {
 // refresh passes unnoticed.
 type frozen struct {
 	env         *testkit.Env
-	standsStill time.Duration
-	lies        bool // the answer was there before the process stood still
+	standsStill atomic.Int64 // nanoseconds
+	lies        bool         // the answer was there before the process stood still
 }
 
 func (f *frozen) RoundTrip(r *http.Request) (*http.Response, error) {
-	if f.standsStill == 0 {
+	d := time.Duration(f.standsStill.Swap(0))
+	if d == 0 {
 		return f.env.RoundTrip(r)
 	}
-	d := f.standsStill
-	f.standsStill = 0
 	if f.lies {
 		resp, err := f.env.RoundTrip(r)
 		time.Sleep(d)
@@ -237,7 +237,7 @@ func TestRemovedKey_FrozenProcess(t *testing.T) {
 			c := env.NewClient(jwks.WithHTTPClient(&http.Client{Transport: transport}))
 			testkit.WantKey(t, c, "k1")
 			time.Sleep(tt.asked)
-			transport.standsStill = tt.freezes
+			transport.standsStill.Store(int64(tt.freezes))
 			testkit.WantKey(t, c, "k1") // begins the refresh
 			synctest.Wait()
 			env.Issuer.RemoveKey("k1")
@@ -259,7 +259,7 @@ func TestRemovedKey_FrozenProcess(t *testing.T) {
 		testkit.WantKey(t, c, "k1")
 		env.Issuer.RemoveKey("k1")
 		for env.Elapsed() < 3*time.Hour {
-			transport.standsStill = time.Minute // each refresh gets nowhere before the next request
+			transport.standsStill.Store(int64(time.Minute)) // each refresh gets nowhere before the next request
 			_, err := c.Key(t.Context(), "k1")
 			if err == nil && env.Elapsed() > untilRefused {
 				t.Fatalf("accepted at %v", env.Elapsed())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,9 +138,10 @@ func TestForIssuerFunc_ThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := testkit.NewInternet()
 		a := n.AddIssuer(t, "a.example")
-		release, calls := make(chan struct{}), 0
+		release := make(chan struct{})
+		var calls atomic.Int32
 		v, err := jwks.NewVerifier(n.NewIssuers(t, jwks.TrustIssuerFunc(testkit.TrustAll())), jwks.ForIssuerFunc(func(context.Context, string) ([]jwks.VerifierOption, error) {
-			calls++
+			calls.Add(1)
 			<-release
 			return []jwks.VerifierOption{jwks.WithoutAudienceCheck()}, nil
 		}))
@@ -152,13 +154,13 @@ func TestForIssuerFunc_ThatHangs(t *testing.T) {
 		testkit.WantError(t, err, jwks.ErrUnavailable, context.DeadlineExceeded)
 		took := testkit.Measure(func() { _, err = v.Verify(t.Context(), a.Sign(nil)) })
 		testkit.WantError(t, err, jwks.ErrUnavailable)
-		if took != 14*time.Second || calls != 1 || errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("%v after %v and %d calls", err, took, calls)
+		if took != 14*time.Second || calls.Load() != 1 || errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v after %v and %d calls", err, took, calls.Load())
 		}
 		synctest.Wait()
 		took = testkit.Measure(func() { _, err = v.Verify(t.Context(), a.Sign(nil)) })
-		if took != 15*time.Second || calls != 2 {
-			t.Errorf("%v after %v and %d calls, want a new one", err, took, calls)
+		if took != 15*time.Second || calls.Load() != 2 {
+			t.Errorf("%v after %v and %d calls, want a new one", err, took, calls.Load())
 		}
 		close(release)
 		synctest.Wait()

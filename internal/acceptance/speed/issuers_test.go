@@ -211,7 +211,7 @@ func TestIssuers_TenantsAllocateNothing(t *testing.T) {
 	}
 	defer dynamic.Close()
 	cost := func(s *jwks.Issuers) (verify, lookup float64) {
-		v := testkit.NewSourceVerifier(t, s, testkit.AtNow())
+		v := testkit.NewSourceVerifier(t, s, testkit.AtNow(), jwks.WithTokenCache(0))
 		tokens := make([]string, n)
 		for i := range tokens {
 			tokens[i] = c.token(i)

@@ -19,7 +19,7 @@ func withRules(t testing.TB, n int) (v *jwks.Verifier, tokens []string) {
 	for _, name := range c.names {
 		opts = append(opts, jwks.ForIssuer(name, jwks.WithAudience(name), jwks.WithAlgorithms("ES256")))
 	}
-	v, err := jwks.NewVerifier(s, opts...)
+	v, err := jwks.NewVerifier(s, append(opts, jwks.WithTokenCache(0))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestForIssuer_AllocatesNothingMore(t *testing.T) {
 	c := newCrowd(t, 1)
 	s := c.issuers(t)
 	t.Cleanup(func() { _ = s.Close() })
-	plain, err := jwks.NewVerifier(s, testkit.AtNow(), jwks.WithAudience(testkit.Audience))
+	plain, err := jwks.NewVerifier(s, testkit.AtNow(), jwks.WithTokenCache(0), jwks.WithAudience(testkit.Audience))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func accelerated(t *testing.T, issuer *jwkstest.Issuer, a jwks.Accelerator) (*jw
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	return c, testkit.NewSourceVerifier(t, c)
+	return c, testkit.NewSourceVerifier(t, c, jwks.WithTokenCache(0))
 }
 
 func TestAccelerator_Decides(t *testing.T) {
