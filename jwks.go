@@ -367,8 +367,12 @@ const (
 // choose picks the keys of the set for a header; see [KeySet.SigningKeys] for
 // the order. Without an algorithm every key counts.
 func (s *KeySet) choose(h *Header) ([]*Key, verdict) {
+	keys := s.withID(h.KeyID)
+	if len(keys) == 1 && h.KeyID != "" && h.X5t == "" && h.X5tS256 == "" && keys[0].allows.Has(jws.Named(h.Algorithm)) {
+		return keys, chosen // nearly always
+	}
 	c := choice{header: h, algorithm: jws.Named(h.Algorithm)}
-	switch keys := s.withID(h.KeyID); {
+	switch {
 	case c.cannotExist():
 		return nil, missing
 	case h.KeyID == "":
