@@ -40,7 +40,7 @@
 //	two token headers                                     400 invalid_request
 //	two tokens in one header                              400 invalid_request
 //	two token cookies and no header                       400 invalid_request
-//	a valid token while the keys cannot be had            503 unavailable
+//	a valid token while the keys are unavailable          503 unavailable
 //	SkipPaths("/healthz"): GET /healthz                   served without user
 //	SkipPaths("/healthz"): GET //healthz                  401 no token
 //	WithDevUser: no token                                 served as the development user

@@ -90,7 +90,7 @@ func TestDocumentedTable(t *testing.T) {
 		"two token headers":                                    {set: withHeader(good, good)},
 		"two tokens in one header":                             {set: withHeader(good + ", " + good)},
 		"two token cookies and no header":                      {set: withCookie(good, good)},
-		"a valid token while the keys cannot be had":           {to: "away", set: withHeader(away.person())},
+		"a valid token while the keys are unavailable":         {to: "away", set: withHeader(away.person())},
 		`SkipPaths("/healthz"): GET /healthz`:                  {to: "open", path: "/healthz", set: nothing},
 		`SkipPaths("/healthz"): GET //healthz`:                 {to: "open", path: "//healthz", set: nothing},
 		"WithDevUser: no token":                                {to: "dev", set: nothing, body: "served as dev@example.com"},

@@ -49,7 +49,7 @@ func run(ctx context.Context, out io.Writer) error {
 		case err == nil:
 			fmt.Fprintf(out, "%-20s 200  subject %q under key %q\n", what, t.Subject(), t.Key().ID())
 		case errors.Is(err, jwks.ErrUnavailable): // the token may be fine
-			fmt.Fprintf(out, "%-20s 503  the keys cannot be had\n", what)
+			fmt.Fprintf(out, "%-20s 503  the keys are unavailable\n", what)
 		case errors.Is(err, jwt.ErrTokenExpired):
 			fmt.Fprintf(out, "%-20s 401  expired\n", what)
 		case errors.Is(err, jwt.ErrTokenInvalidAudience):

@@ -16,7 +16,7 @@ func TestQuickstartShowsEveryOutcome(t *testing.T) {
 		`expired              401  expired`,
 		`foreign audience     401  meant for somebody else`,
 		`rotated key          200  subject "alice" under key "k2"`,
-		`issuer unreachable   503  the keys cannot be had`,
+		`issuer unreachable   503  the keys are unavailable`,
 	}
 	if got := strings.TrimSpace(out.String()); got != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", got, strings.Join(want, "\n"))
