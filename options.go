@@ -163,7 +163,7 @@ func WithTLSConfig(config *tls.Config) ClientOption {
 // WithHeader sends a header field to the hosts that the configuration names, in
 // [WithIssuer], [WithDiscoveryURL], [WithJWKSURL] and [WithHeaderHosts], and to
 // no others: not to a "jwks_uri" on another host, nor through a redirect to
-// one. User-Agent and Accept are no secrets and go everywhere. Repeatable.
+// one. User-Agent and Accept are not secrets and go everywhere. Repeatable.
 // "Host" sets the host that is asked for; "Accept-Encoding" is left to
 // net/http, which decodes what it asks for.
 //

@@ -76,7 +76,7 @@ func (h headerHost) is(u *url.URL) bool {
 
 // hostPort returns the host and port of u in a form that can be compared. The
 // default port of the scheme is left out, so that an upgrade from http to
-// https is no change of host.
+// https is not a change of host.
 func hostPort(u *url.URL) string {
 	host := strings.ToLower(u.Hostname())
 	port := u.Port()

@@ -48,7 +48,7 @@ func newHeaders(groups []HeaderGroup) []headers {
 		}
 		h := headers{static: http.Header{}, firstHost: g.Hosts == nil}
 		for _, s := range g.Hosts {
-			if host, err := parseHeaderHost(s); err == nil { // what is no host matches none
+			if host, err := parseHeaderHost(s); err == nil { // what is not a host matches none
 				h.hosts = append(h.hosts, host)
 			}
 		}
@@ -85,7 +85,7 @@ func (h *headers) permits(target, first *url.URL) bool {
 	return slices.ContainsFunc(h.hosts, func(host headerHost) bool { return host.is(target) })
 }
 
-// IsPublicHeader tells the headers that are no credentials, and go everywhere.
+// IsPublicHeader tells the headers that are not credentials and go everywhere.
 func IsPublicHeader(name string) bool {
 	name = http.CanonicalHeaderKey(name)
 	return name == "Accept" || name == "User-Agent"

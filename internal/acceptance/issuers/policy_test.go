@@ -234,7 +234,7 @@ func TestForIssuer_Algorithms(t *testing.T) {
 		testkit.Refuse(t, v, a.Sign(nil, jwkstest.WithKeyID("k2")), jwks.ErrAlgorithmNotAllowed)
 		testkit.Refuse(t, v, b.Sign(nil), jwks.ErrAlgorithmNotAllowed)
 	}
-	// A signature that was not checked is no reason to look for another key.
+	// A signature that was not checked is not a reason to look for another key.
 	forged := b.Sign(nil)
 	err = testkit.Refuse(t, v, forged[:len(forged)-8]+"AAAAAAAA", jwks.ErrAlgorithmNotAllowed)
 	if jwks.Reason(err) != "algorithm" || !strings.Contains(err.Error(), `for issuer "`+b.URL()+`", want "RS256"`) {

@@ -39,7 +39,7 @@ func (w *world) repeat(s step) {
 	}
 }
 
-// act carries out a step that is no call.
+// act carries out a step that is not a call.
 func (w *world) act(s step) {
 	switch s.op {
 	case wait:

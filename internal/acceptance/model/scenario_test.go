@@ -19,7 +19,7 @@ const off = -1
 // none is the kid of tokens and keys that have no kid.
 const none = -1
 
-// Numbers that are no published key: kids from junk on are in no set, and
+// Numbers that are not a published key: kids from junk on are in no set, and
 // materials from forger on belong to nobody who publishes.
 const (
 	junk   = 1000
