@@ -65,6 +65,8 @@ func TestTransportErrors(t *testing.T) {
 			`the server's certificate is not for "idp.example"`, nil},
 		{"a certificate of an unknown authority", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, "the server's certificate is signed by an unknown authority: see WithTLSConfig", nil},
 		{"an expired certificate", x509.CertificateInvalidError{Reason: x509.Expired}, "the server's certificate has expired or is not yet valid", nil},
+		{"an alert, however net/http wraps it", fmt.Errorf("readLoopPeekFailLocked: %w", &net.OpError{Op: "remote error", Err: tls.AlertError(48)}),
+			`"remote error: tls: unknown certificate authority"`, nil},
 		{"the URL of a url.Error is not repeated", &url.Error{Op: "Get", URL: "https://x/?k=SECRET", Err: &url.Error{Op: "Get", URL: "SECRET", Err: refused}},
 			"dial tcp 10.0.0.1:443: connection refused", syscall.ECONNREFUSED},
 		{"a query in a text is not shown", fmt.Errorf("tracing: %w", &url.Error{Op: "Get", URL: "https://x/?k=SECRET", Err: errors.New("gone")}),

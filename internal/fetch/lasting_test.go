@@ -30,10 +30,24 @@ type counting struct {
 
 func (c *counting) Accept() (net.Conn, error) {
 	conn, err := c.Listener.Accept()
-	if err == nil {
-		c.n.Add(1)
+	if err != nil {
+		return nil, err
 	}
-	return conn, err
+	c.n.Add(1)
+	return patient{conn}, nil
+}
+
+// patient closes once its peer has: closing with a request unread resets the
+// connection, and the peer may then see the reset instead of the alert before it.
+type patient struct{ net.Conn }
+
+func (p patient) Close() error {
+	if w, ok := p.Conn.(interface{ CloseWrite() error }); ok {
+		w.CloseWrite()
+		p.SetReadDeadline(time.Now().Add(10 * time.Second))
+		io.Copy(io.Discard, p.Conn)
+	}
+	return p.Conn.Close()
 }
 
 // certificate makes a certificate for 127.0.0.1 and idp.example, signed by a CA

@@ -127,6 +127,8 @@ func describe(err error) string {
 			text += " " + op.Addr.String()
 		}
 		return show.Line(text) + ": " + show.Line(sys.Err.Error()) // as in "connection refused"
+	case errors.As(err, &op) && op.Op == "remote error": // an alert of TLS
+		return show.Quote(op.Error())
 	case errors.As(err, &name):
 		return "the server's certificate is not for " + show.Quote(name.Host)
 	case errors.Is(err, http.ErrSchemeMismatch):
