@@ -1,7 +1,8 @@
 package jwks
 
 import (
-	"context"
+	"cmp"
+	"crypto"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -13,8 +14,6 @@ import (
 	"github.com/seed-22400188/jwks/internal/binding"
 	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/jwk"
-	"github.com/seed-22400188/jwks/internal/jws"
-	"github.com/seed-22400188/jwks/internal/show"
 	"github.com/seed-22400188/jwks/internal/strictjson"
 )
 
@@ -275,25 +274,6 @@ func (s *KeySet) whySkipped(kid string) error {
 // skips says whether an entry with this kid was left out.
 func (s *KeySet) skips(kid string) bool { return s.whySkipped(kid) != nil }
 
-// untried says which kids so many keys share, or such dear ones, that a token
-// is not tried with all of them; nil if there is none.
-func (s *KeySet) untried() error {
-	var texts []string
-	for _, kid := range s.ids() {
-		keys := s.withID(kid)
-		if affordable(keys) < len(keys) {
-			texts = append(texts, fmt.Sprintf("%s: %s share it, and a token is tried with %d", show.Quote(kid), show.Count(len(keys), "key"), affordable(keys)))
-		}
-	}
-	if more := len(texts) - show.MaxListed; more > 0 {
-		texts = append(texts[:show.MaxListed], fmt.Sprintf("and %d more", more))
-	}
-	if texts == nil {
-		return nil
-	}
-	return errors.New("kid " + strings.Join(texts, "; "))
-}
-
 // Len returns the number of usable keys.
 func (s *KeySet) Len() int { return len(s.keys) }
 
@@ -330,111 +310,9 @@ func (s *KeySet) MarshalJSON() ([]byte, error) {
 	return json.Marshal(document)
 }
 
-// SigningKeys returns the keys of the set that may have signed a token with
-// header h, at most four, best first: those with its kid, else those with its
-// x5t#S256, else those with its x5t, else all, of which those remain that allow
-// its algorithm. A key that has another kid or another thumbprint than the
-// token is left out. Thumbprints are compared as octets, and computed where the
-// key has a certificate (x5c) and names none. A token whose kid no key has may
-// be of a key that has none. The issuer is ignored; the keys' own bindings
-// stand. The slice is shared and must not be changed.
-//
-// Errors, all [ErrTokenInvalid]: [ErrKeyNotFound], also when more than four
-// keys fit a token that names none, or [ErrAlgorithmNotAllowed] when the key is
-// there and its "alg" is another.
-func (s *KeySet) SigningKeys(_ context.Context, h Header, _ string) ([]*Key, error) {
-	keys, verdict := s.choose(&h)
-	if verdict == chosen {
-		return keys, nil
-	}
-	return nil, fault.Invalid(s.describe(verdict, &h, "in the key set")+" ("+show.Count(s.Len(), "key")+")", verdict.reason())
-}
-
 // ignoresIssuer marks a source whose answer does not depend on the token's
 // issuer: a verifier need not read it before the signature is checked.
 func (s *KeySet) ignoresIssuer() {}
-
-// verdict is how the choice of keys for a token ended.
-type verdict uint8
-
-const (
-	chosen    verdict = iota
-	missing           // nothing fits: a refresh may help
-	ambiguous         // the token names no key and too many fit: a refresh does not help
-	wrongAlg          // the key is there, and its "alg" is another
-)
-
-// choose picks the keys of the set for a header; see [KeySet.SigningKeys] for
-// the order. Without an algorithm every key counts.
-func (s *KeySet) choose(h *Header) ([]*Key, verdict) {
-	keys := s.withID(h.KeyID)
-	if len(keys) == 1 && h.KeyID != "" && h.X5t == "" && h.X5tS256 == "" && keys[0].allows.Has(jws.Named(h.Algorithm)) {
-		return keys, chosen // nearly always
-	}
-	c := choice{header: h, algorithm: jws.Named(h.Algorithm)}
-	switch {
-	case c.cannotExist():
-		return nil, missing
-	case h.KeyID == "":
-		return c.among(s.keys)
-	case len(keys) > 0:
-		return c.named(keys)
-	}
-	// No key has the kid. One that has none may be meant, unless an entry that
-	// is not usable is.
-	if keys := s.withID(""); len(keys) > 0 && !s.skips(h.KeyID) {
-		if keys, v := c.among(keys); v != ambiguous {
-			return keys, v
-		}
-	}
-	return nil, missing
-}
-
-// reason is the sentinel of a verdict.
-func (v verdict) reason() error {
-	if v == wrongAlg {
-		return ErrAlgorithmNotAllowed
-	}
-	return ErrKeyNotFound
-}
-
-// describe begins an error text: what was asked for and did not come. place is
-// "in the key set", or where that is from.
-func (s *KeySet) describe(v verdict, h *Header, place string) string {
-	if v == missing {
-		if why := s.whySkipped(h.KeyID); why != nil {
-			return naming(*h) + " is in the set but not usable: " + why.Error() + ", " + place
-		}
-	}
-	return v.describe(*h) + " " + place
-}
-
-// describe is the same where there is no set.
-func (v verdict) describe(h Header) string {
-	switch {
-	case v == wrongAlg:
-		return naming(h) + " does not allow alg " + show.Quote(h.Algorithm)
-	case v == ambiguous:
-		return fmt.Sprintf("the token names no key, and more than %d allow alg %s", maxCandidates, show.Quote(h.Algorithm))
-	case h.KeyID == "" && h.X5tS256 == "" && h.X5t == "":
-		return "no key for alg " + show.Quote(h.Algorithm)
-	default:
-		return naming(h) + " not found"
-	}
-}
-
-// naming is how a header names its key.
-func naming(h Header) string {
-	switch {
-	case h.KeyID != "":
-		return "key " + show.Quote(h.KeyID)
-	case h.X5tS256 != "":
-		return "key with x5t#S256 " + show.Quote(h.X5tS256)
-	case h.X5t != "":
-		return "key with x5t " + show.Quote(h.X5t)
-	}
-	return "key"
-}
 
 // The methods of issuerNamer: keys that were read from a document alone are
 // bound to no issuer.
@@ -446,3 +324,110 @@ func (s *KeySet) yields(string) bool { return true }
 func (s *KeySet) isListed(string) bool { return false }
 
 func (s *KeySet) boundTo() []*binding.Binding { return nil }
+
+// ParsePEM reads public keys from PEM (RFC 7468): blocks of type PUBLIC KEY,
+// RSA PUBLIC KEY and CERTIFICATE, in order, at most 1,000 of them. Of a
+// certificate only the key counts: nobody is asked who signed it, nor whether
+// it has expired. The keys have no kid, so that a token is verified with those
+// that allow its algorithm; those from certificates are found by the thumbprint
+// that a token names as well.
+//
+// The rules for a key are those of [ParseKeySet]. Blocks that are not usable,
+// private keys among them, are left out and listed by [KeySet.Skipped], whose
+// Index counts the blocks from 0. No usable key, no block, and a document that
+// ends within a block are [ErrInvalidKeySet]. The keys are bound to no issuer.
+func ParsePEM(document []byte) (*KeySet, error) {
+	return readPEM(document, nil, nil)
+}
+
+// readPEM is readKeySet for PEM.
+func readPEM(document []byte, b *binding.Binding, previous *KeySet) (*KeySet, error) {
+	document = strictjson.TrimBOM(document)
+	digest := sha256.Sum256(document)
+	if previous != nil && previous.digest == digest {
+		return previous, nil
+	}
+	blocks, err := jwk.FromPEM(document, maxKeys)
+	if err != nil {
+		return nil, fault.Unavailable("the document is not a set of PEM keys: "+err.Error(), ErrInvalidKeySet)
+	}
+	return readBlocks(blocks, b, previous).finish(digest)
+}
+
+// PublicKey is a key that the program has, for [NewKeySet].
+type PublicKey struct {
+	// ID is the "kid" by which tokens name the key. "": none, and the key is
+	// for tokens whose algorithm it allows.
+	ID string
+	// Algorithm is the only JWS algorithm (RFC 7518 section 3.1) that the key
+	// may verify. "": every one that its type and curve allow.
+	Algorithm string
+	// Key is an *rsa.PublicKey, an *ecdsa.PublicKey, an ed25519.PublicKey, or,
+	// on Go 1.27 and later, an *mldsa.PublicKey. It is copied.
+	Key crypto.PublicKey
+}
+
+// NewKeySet makes a key set of keys that the program has, at most 1,000: for a
+// [Verifier], for [WithKeySet], or beside an issuer's in [AnyOf]. They are bound
+// to no issuer.
+//
+// What can only be a mistake is [ErrConfig]: no key, a nil or a private one,
+// something that is not a public key, an algorithm that is not one of the
+// key's. The rules for a key are those of [ParseKeySet]: a weak one is left out
+// and listed by [KeySet.Skipped], and if none is left that is
+// [ErrInvalidKeySet].
+func NewKeySet(keys ...PublicKey) (*KeySet, error) {
+	switch {
+	case len(keys) == 0:
+		return nil, configError("NewKeySet", "there is no key")
+	case len(keys) > maxKeys:
+		return nil, configError("NewKeySet", "there are %d keys, want at most %d", len(keys), maxKeys)
+	}
+	var errs []error
+	entries := make([]jwk.Block, len(keys))
+	digest := sha256.New()
+	for i, key := range keys {
+		text, err := jwk.FromPublic(key.Key, key.ID, key.Algorithm)
+		if err != nil {
+			errs = append(errs, configError("NewKeySet", "key %d: %v", i, err))
+		}
+		entries[i].JWK = text
+		digest.Write([]byte(text))
+	}
+	if errs != nil {
+		return nil, errors.Join(errs...)
+	}
+	r := readBlocks(entries, nil, nil)
+	for _, skipped := range r.set.skipped {
+		if jwk.IsMisfit(skipped.Err) {
+			errs = append(errs, configError("NewKeySet", "key %d: %v", skipped.Index, skipped.Err))
+		}
+	}
+	if errs != nil {
+		return nil, errors.Join(errs...)
+	}
+	return r.finish([32]byte(digest.Sum(nil)))
+}
+
+// readBlocks reads keys that were turned into JWKs, by the rules for those.
+func readBlocks(blocks []jwk.Block, b *binding.Binding, previous *KeySet) *setReader {
+	var document strings.Builder
+	document.WriteString(`{"keys":[`)
+	for i, block := range blocks {
+		if i > 0 {
+			document.WriteByte(',')
+		}
+		document.WriteString(cmp.Or(block.JWK, "null"))
+	}
+	document.WriteString("]}")
+	r := newSetReader(jwk.Reader{}, b, previous)
+	entries, _ := keyEntries(document.String()) // we have just written it
+	for i := 0; entries.Next(); i++ {
+		if err := blocks[i].Err; err != nil {
+			r.set.skipped = append(r.set.skipped, SkippedKey{Index: i, Err: err})
+		} else {
+			r.read(i, entries.Value())
+		}
+	}
+	return r
+}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math/big"
 	"math/bits"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -126,18 +127,6 @@ func priceOf(key crypto.PublicKey) int {
 	return maxPrice / 16
 }
 
-// affordable counts the keys, in their order, that are tried for one token. The
-// first always is.
-func affordable(keys []*Key) int {
-	sum := 0
-	for i, k := range keys {
-		if sum += k.price; sum > maxPrice && i > 0 || i == maxCandidates {
-			return i
-		}
-	}
-	return len(keys)
-}
-
 // verifies checks a signature over signed. The key must allow the algorithm:
 // its type and curve, and the "alg" of its JWK where there is one.
 func (k *Key) verifies(a jws.Algorithm, signed string, signature []byte) bool {
@@ -154,165 +143,6 @@ func (k *Key) verifies(a jws.Algorithm, signed string, signature []byte) bool {
 // and issuer.
 func (k *Key) sameAs(other *Key) bool {
 	return k == other || k.parsed.Alg == other.parsed.Alg && k.Issuer() == other.Issuer() && jwk.Equal(k.verifier, other.verifier)
-}
-
-// choice is how the keys for one token are chosen.
-type choice struct {
-	header    *Header
-	algorithm jws.Algorithm
-
-	sha1      [20]byte // of the header's thumbprints, once they were needed
-	sha256    [32]byte
-	hasSHA1   bool
-	hasSHA256 bool
-	read      bool
-}
-
-// fit says how well the certificate thumbprints of a token fit a key.
-type fit uint8
-
-const (
-	excluded fit = iota // the key has another one
-	silent              // one of the two has none
-	bySHA1              // RFC 7515 section 4.1.7
-	bySHA256            // RFC 7515 section 4.1.8
-	fits                // the number of them
-)
-
-// cannotExist says that no key can have such a name.
-func (c *choice) cannotExist() bool {
-	return len(c.header.KeyID) > maxKeyID || len(c.header.X5tS256) > maxKeyID || len(c.header.X5t) > maxKeyID
-}
-
-// fit compares thumbprints as octets; those that are none, as texts.
-func (c *choice) fit(k *jwk.Key) fit {
-	h := c.header
-	if h.X5tS256 == "" && h.X5t == "" {
-		return silent
-	}
-	result := silent
-	if h.X5t != "" && (k.HasSHA1 || k.X5t != "") {
-		if result = bySHA1; h.X5t != k.X5t {
-			if c.readThumbprints(); !c.hasSHA1 || !k.HasSHA1 || c.sha1 != k.SHA1 {
-				return excluded
-			}
-		}
-	}
-	if h.X5tS256 != "" && (k.HasSHA256 || k.X5tS256 != "") {
-		if result = bySHA256; h.X5tS256 != k.X5tS256 {
-			if c.readThumbprints(); !c.hasSHA256 || !k.HasSHA256 || c.sha256 != k.SHA256 {
-				return excluded
-			}
-		}
-	}
-	return result
-}
-
-func (c *choice) readThumbprints() {
-	if !c.read {
-		c.read = true
-		c.sha1, c.hasSHA1 = jwk.SHA1Thumbprint(c.header.X5t)
-		c.sha256, c.hasSHA256 = jwk.SHA256Thumbprint(c.header.X5tS256)
-	}
-}
-
-func (c *choice) allows(k *Key) bool { return c.header.Algorithm == "" || k.allows.Has(c.algorithm) }
-
-// named chooses among the keys with the token's kid.
-func (c *choice) named(keys []*Key) ([]*Key, verdict) {
-	if len(keys) == 1 { // nearly always
-		switch {
-		case c.fit(keys[0].parsed) == excluded:
-			return nil, missing
-		case !c.allows(keys[0]):
-			return nil, wrongAlg
-		}
-		return keys, chosen
-	}
-	var found candidates
-	there := false
-	for _, k := range keys {
-		if f := c.fit(k.parsed); f != excluded {
-			there = true
-			if c.allows(k) && found.add(f, k) {
-				break
-			}
-		}
-	}
-	if list := found.best(silent); list != nil {
-		return list, chosen
-	} else if there {
-		return nil, wrongAlg
-	}
-	return nil, missing
-}
-
-// among chooses among keys that the token does not name by a kid.
-func (c *choice) among(keys []*Key) ([]*Key, verdict) {
-	var found candidates
-	there := false
-	unnamed := c.header.X5tS256 == "" && c.header.X5t == ""
-	for _, k := range keys {
-		f := c.fit(k.parsed)
-		there = there || f > silent
-		if f != excluded && c.allows(k) && found.add(f, k) || unnamed && found.more {
-			break
-		}
-	}
-	switch list := found.best(bySHA1); {
-	case list != nil:
-		return list, chosen
-	case there:
-		return nil, wrongAlg
-	case found.more:
-		return nil, ambiguous
-	}
-	if list := found.best(silent); list != nil {
-		return list, chosen
-	}
-	return nil, missing
-}
-
-// candidates are the first keys of each fit, as many as are tried.
-type candidates struct {
-	keys [fits][maxCandidates]*Key
-	n    [fits]uint8
-	more bool // than these are silent
-}
-
-// add takes a key in, and says whether better ones cannot come.
-func (c *candidates) add(f fit, k *Key) (full bool) {
-	if c.n[f] < maxCandidates {
-		c.keys[f][c.n[f]] = k
-		c.n[f]++
-	} else if f == silent {
-		c.more = true
-	}
-	return c.n[bySHA256] == maxCandidates
-}
-
-// best lists the keys, those that fit best first, down to a fit. It allocates
-// nothing where there is one key.
-func (c *candidates) best(least fit) []*Key {
-	total := 0
-	for f := least; f < fits; f++ {
-		total += int(c.n[f])
-	}
-	switch total = min(total, maxCandidates); total {
-	case 0:
-		return nil
-	case 1:
-		for f := bySHA256; ; f-- {
-			if c.n[f] > 0 {
-				return c.keys[f][0].alone[:]
-			}
-		}
-	}
-	list := make([]*Key, 0, total)
-	for f := bySHA256; f >= least; f-- {
-		list = append(list, c.keys[f][:min(int(c.n[f]), total-len(list))]...)
-	}
-	return list
 }
 
 // identity is what [Key.sameAs] compares, in a form that a map takes.
@@ -369,4 +199,99 @@ func clonePublic(key crypto.PublicKey) crypto.PublicKey {
 		return slices.Clone(k)
 	}
 	return key // *mldsa.PublicKey cannot be changed from outside
+}
+
+// Accelerator prepares public keys, so that checking a signature with one does
+// not begin anew each time what depends on the key alone. The nested module
+// contrib/accel has one; there is none by default, and then every signature is
+// checked by the standard library.
+//
+// An Accelerator decides about signatures. What its keys accept and refuse
+// must be exactly what the standard library accepts and refuses.
+type Accelerator interface {
+	// Prepare returns the prepared form of key, or nil to leave this key to
+	// the standard library. It is called once for a key, outside every lock,
+	// with a copy: an *rsa.PublicKey, an *ecdsa.PublicKey, an
+	// ed25519.PublicKey, or on Go 1.27 and later an *mldsa.PublicKey. A panic
+	// counts as nil.
+	Prepare(key crypto.PublicKey) PreparedKey
+}
+
+// PreparedKey checks the signatures of one key. It may be used by several
+// goroutines at a time.
+type PreparedKey interface {
+	// Verify reports whether signature is the JWS signature (RFC 7515
+	// section 5.2) of signed under the algorithm alg.
+	//
+	// alg is one that the key allows, by its "alg" value (RFC 7518 section
+	// 3.1, RFC 8037 section 3.1); an Ed25519 key is asked about "EdDSA" and
+	// about "Ed25519" (RFC 9864 section 2.2), which mean the same. signed is
+	// the JWS signing input, and signature is decoded but otherwise as it came:
+	// of any length and content. Verify must not write to signature and must
+	// not keep it.
+	//
+	// The answer is final: after false nothing else is asked. A panic counts as
+	// false.
+	Verify(alg string, signed string, signature []byte) bool
+}
+
+// WithAccelerator checks signatures with keys that a prepares, once each, when
+// they first check one. A refresh keeps what was prepared while an entry of the
+// set is unchanged. Default: none, the standard library checks every signature.
+// For [Issuers], say it with [WithClientOptions]; [Client.Keyfunc] leaves
+// signatures to golang-jwt. A nil accelerator is [ErrConfig].
+func WithAccelerator(a Accelerator) ClientOption {
+	return clientOption(func(c *clientConfig) error {
+		if v := reflect.ValueOf(a); a == nil || v.Kind() == reflect.Pointer && v.IsNil() {
+			return configError("WithAccelerator", "the accelerator is nil")
+		}
+		c.accelerator = a
+		return nil
+	})
+}
+
+// acceleration is what an accelerator makes of one key.
+type acceleration struct {
+	by   Accelerator
+	once sync.Once
+	key  PreparedKey // nil: left to the standard library
+}
+
+// accelerate lets a, which may be nil, check the signatures of keys that were
+// just read. Those that a refresh kept have their acceleration.
+func (s *KeySet) accelerate(a Accelerator) {
+	if a == nil {
+		return
+	}
+	for _, k := range s.keys {
+		if k.acceleration == nil {
+			k.acceleration = &acceleration{by: a}
+		}
+	}
+}
+
+// prepared returns the prepared form of key, nil where there is none.
+func (a *acceleration) prepared(key crypto.PublicKey) PreparedKey {
+	if a == nil {
+		return nil
+	}
+	a.once.Do(func() {
+		defer func() {
+			if recover() != nil {
+				a.key = nil
+			}
+		}()
+		a.key = a.by.Prepare(clonePublic(key))
+	})
+	return a.key
+}
+
+// verifyPrepared takes a panic for a signature that does not verify.
+func verifyPrepared(p PreparedKey, alg, signed string, signature []byte) (ok bool) {
+	defer func() {
+		if recover() != nil {
+			ok = false
+		}
+	}()
+	return p.Verify(alg, signed, signature)
 }

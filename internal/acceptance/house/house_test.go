@@ -22,8 +22,8 @@ var pending = []string{}
 
 // Limits.
 const (
-	maxRootEntries   = 57 // that ls shows: the two below, 15 folders and 8 files that are not Go
-	maxRootCode      = 24
+	maxRootEntries   = 60 // that ls shows: the two below, folders, and files that are not Go
+	maxRootCode      = 25
 	maxRootTests     = 10
 	maxFileLines     = 450
 	maxFunctionLines = 60 // outside tests
