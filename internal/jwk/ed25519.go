@@ -69,7 +69,7 @@ func checkEd25519(pub ed25519.PublicKey) error {
 		return errors.New("x is not the canonical encoding of a point on Ed25519")
 	}
 	if isSmallOrder(be) {
-		return errors.New("Ed25519 key of small order")
+		return refuse(ErrWeak, "Ed25519 key of small order")
 	}
 	// x² = (y²-1)/(dy²+1) must have a root. A quotient is a square exactly when
 	// the product is. The denominator is never zero, and x = 0 is of small

@@ -216,9 +216,9 @@ func (e *entry) published() error {
 	case "":
 		return nil
 	case "k":
-		return errors.New(`symmetric member "k" published`)
+		return refuse(ErrSecret, `symmetric member "k" published`)
 	default:
-		return fmt.Errorf("private member %q published", e.secret)
+		return refuse(ErrSecret, "private member %q published", e.secret)
 	}
 }
 
@@ -259,7 +259,7 @@ func (e *entry) readMaterial(k *Key) error {
 	case "AKP":
 		return e.readAKP(k)
 	case "oct":
-		return errors.New(`kty "oct" is symmetric, not a public key`)
+		return refuse(ErrPurpose, `kty "oct" is symmetric, not a public key`)
 	default:
 		return fmt.Errorf("kty %s is not supported", show.Quote(kty))
 	}

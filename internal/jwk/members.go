@@ -38,7 +38,7 @@ func (e *entry) readUse(k *Key, uses []string) error {
 	}
 	i := slices.Index(uses, use)
 	if i < 0 {
-		return fmt.Errorf("use %s is not %s", show.Quote(use), either(uses))
+		return refuse(ErrPurpose, "use %s is not %s", show.Quote(use), either(uses))
 	}
 	k.Use = uses[i] // not the text, which would hold the document
 	return nil
@@ -91,7 +91,7 @@ func (e *entry) readKeyOps(k *Key) error {
 		k.KeyOps = append(k.KeyOps, op)
 	}
 	if k.KeyOps != nil && !slices.Contains(k.KeyOps, "verify") {
-		return errors.New(`key_ops does not contain "verify"`)
+		return refuse(ErrPurpose, `key_ops does not contain "verify"`)
 	}
 	return nil
 }

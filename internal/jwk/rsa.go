@@ -2,7 +2,6 @@ package jwk
 
 import (
 	"crypto/rsa"
-	"errors"
 	"fmt"
 	"math/big"
 	"math/bits"
@@ -83,13 +82,17 @@ func modulus(buf []byte, s string) ([]byte, error) {
 		length = 8*(len(n)-1) + bits.Len8(n[0])
 	}
 	if length < minModulus || length > maxModulus {
-		return nil, fmt.Errorf("RSA modulus of %d bits, want %d to %d", length, minModulus, maxModulus)
+		class := error(nil)
+		if length < minModulus {
+			class = ErrWeak
+		}
+		return nil, refuse(class, "RSA modulus of %d bits, want %d to %d", length, minModulus, maxModulus)
 	}
 	if n[len(n)-1]&1 == 0 {
-		return nil, errors.New("RSA modulus is even")
+		return nil, refuse(ErrWeak, "RSA modulus is even")
 	}
 	if hasROCAFingerprint(n) {
-		return nil, errors.New("RSA modulus has the ROCA fingerprint (CVE-2017-15361)")
+		return nil, refuse(ErrWeak, "RSA modulus has the ROCA fingerprint (CVE-2017-15361)")
 	}
 	return n, nil
 }
@@ -111,7 +114,7 @@ func exponent(s string) (int, error) {
 		e = e<<8 | uint64(b)
 	}
 	if e < 3 || e > maxExponent || e&1 == 0 {
-		return 0, fmt.Errorf("RSA exponent is not odd and between 3 and %d", maxExponent)
+		return 0, refuse(ErrWeak, "RSA exponent is not odd and between 3 and %d", maxExponent)
 	}
 	return int(e), nil
 }
