@@ -30,7 +30,6 @@ const (
 	defaultTimeout      = 5 * time.Second
 	defaultRetries      = 2
 	defaultMaxDocument  = 1 << 20
-	discoveryPath       = "/.well-known/openid-configuration"
 )
 
 // clientConfig is what the options of a [Client] amount to.

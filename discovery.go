@@ -1,7 +1,6 @@
 package jwks
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +18,7 @@ import (
 	"github.com/seed-22400188/jwks/internal/publicnet"
 	"github.com/seed-22400188/jwks/internal/show"
 	"github.com/seed-22400188/jwks/internal/strictjson"
+	"github.com/seed-22400188/jwks/internal/wellknown"
 )
 
 // Metadata is an issuer's discovery document (OpenID Connect Discovery 1.0
@@ -197,46 +197,11 @@ func (o origin) discoveryPlaces(last *loaded) []string {
 	if o.cfg.discoveryURL != "" {
 		return []string{o.cfg.discoveryURL}
 	}
-	places := discoveryURLs(o.cfg.issuer, o.cfg.discoveryPath)
+	places := wellknown.Places(o.cfg.issuer, o.cfg.discoveryPath)
 	if last != nil && last.discoveryURL != "" {
 		if i := slices.Index(places, last.discoveryURL); i > 0 {
 			places = append([]string{last.discoveryURL}, slices.Delete(places, i, i+1)...)
 		}
-	}
-	return places
-}
-
-// discoveryURLs gives the places for an issuer: OpenID's (OpenID Connect
-// Discovery 1.0 section 4), then those of RFC 8414 section 3, which inserts
-// the well-known part between host and path. A path of the user's own is the
-// only place. An issuer template is asked for under Entra's "common" first.
-func discoveryURLs(issuer, customPath string) []string {
-	base := strings.TrimRight(issuer, "/")
-	var bases []string
-	if binding.IsTemplate(base) {
-		bases = append(bases, binding.Fill(base, "common"))
-	}
-	bases = append(bases, base)
-	var places []string
-	add := func(place string) {
-		if !slices.Contains(places, place) {
-			places = append(places, place)
-		}
-	}
-	for _, base := range bases {
-		add(base + cmp.Or(customPath, discoveryPath))
-	}
-	if customPath != "" {
-		return places
-	}
-	for _, base := range bases {
-		scheme, rest, _ := strings.Cut(base, "://")
-		host, issuerPath, _ := strings.Cut(rest, "/")
-		if issuerPath != "" {
-			issuerPath = "/" + issuerPath
-		}
-		add(scheme + "://" + host + "/.well-known/oauth-authorization-server" + issuerPath)
-		add(scheme + "://" + host + discoveryPath + issuerPath)
 	}
 	return places
 }
