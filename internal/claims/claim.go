@@ -39,7 +39,7 @@ func (c *Claim) validate(s *Set, found *problems) {
 			return
 		}
 	}
-	found.Add("claim "+show.Quote(c.Name)+" "+describeValue(v)+", want "+show.OneOf(c.Values), jwt.ErrTokenInvalidClaims)
+	found.add(c.Name, "claim "+show.Quote(c.Name)+" "+describeValue(v)+", want "+show.OneOf(c.Values), jwt.ErrTokenInvalidClaims)
 }
 
 // is compares one value. Numbers and booleans compare by their JSON text.
@@ -87,12 +87,12 @@ func validateClient(s *Set, ids []string, found *problems) {
 		id, ok := s.Find(Path{name}).OptionalText()
 		switch {
 		case !ok:
-			found.Add(name+" is not a string", jwt.ErrTokenInvalidClaims)
+			found.add("client_id", name+" is not a string", jwt.ErrTokenInvalidClaims)
 			return
 		case id == "":
 			continue
 		case !slices.Contains(ids, id):
-			found.Add(name+" is "+show.Quote(id)+", want "+show.OneOf(ids), jwt.ErrTokenInvalidClaims)
+			found.add("client_id", name+" is "+show.Quote(id)+", want "+show.OneOf(ids), jwt.ErrTokenInvalidClaims)
 		}
 		return
 	}

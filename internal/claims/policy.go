@@ -3,7 +3,6 @@ package claims
 import (
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -67,44 +66,49 @@ func NewPolicy(rules Rules) *Policy {
 // Errors are ErrTokenInvalid and match golang-jwt's sentinels.
 func (p *Policy) Validate(s *Set, typ string, b *binding.Binding) error {
 	var found problems
+	p.validate(s, typ, b, &found)
+	return found.err()
+}
+
+// validate collects everything that fails.
+func (p *Policy) validate(s *Set, typ string, b *binding.Binding, found *problems) {
 	r := &p.rules
-	p.validateStandard(s, &found)
+	p.validateStandard(s, found)
 	if r.AnyAudience != nil && r.AllAudiences != nil && !containsAll(s.Audience, r.AllAudiences) {
-		found.Add(jwt.ErrTokenInvalidAudience.Error()+": aud "+show.List(s.Audience)+" has not all of "+show.List(r.AllAudiences), jwt.ErrTokenInvalidAudience)
+		found.add("aud", jwt.ErrTokenInvalidAudience.Error()+": aud "+show.List(s.Audience)+" has not all of "+show.List(r.AllAudiences), jwt.ErrTokenInvalidAudience)
 	}
 	if err := b.Check(s.Issuer, s.Tenant); err != nil {
 		text, _ := fault.Text(err)
-		found.Add(text, err)
+		found.add("iss", text, err)
 	}
 	if r.Issuers != nil && !slices.Contains(r.Issuers, s.Issuer) {
 		if s.Issuer == "" {
-			found.Add("iss claim is missing, want "+show.OneOfOwn(r.Issuers), jwt.ErrTokenRequiredClaimMissing, jwt.ErrTokenInvalidIssuer)
+			found.add("iss", "iss claim is missing, want "+show.OneOfOwn(r.Issuers), jwt.ErrTokenRequiredClaimMissing, jwt.ErrTokenInvalidIssuer)
 		} else {
-			found.Add("iss "+show.Differs(s.Issuer, r.Issuers...), jwt.ErrTokenInvalidIssuer)
+			found.add("iss", "iss "+show.Differs(s.Issuer, r.Issuers...), jwt.ErrTokenInvalidIssuer)
 		}
 	}
 	if r.Types != nil && !matchesType(typ, r.Types) {
-		found.Add("typ "+show.Differs(typ, r.Types...), fault.ErrTokenType)
+		found.add("typ", "typ "+show.Differs(typ, r.Types...), fault.ErrTokenType)
 	}
 	if r.AccessToken {
-		validateAccessToken(s, typ, &found)
+		validateAccessToken(s, typ, found)
 	}
 	if r.Parties != nil {
-		p.validateParty(s, &found)
+		p.validateParty(s, found)
 	}
 	if r.ClientIDs != nil {
-		validateClient(s, r.ClientIDs, &found)
+		validateClient(s, r.ClientIDs, found)
 	}
 	for i := range r.Claims {
-		r.Claims[i].validate(s, &found)
+		r.Claims[i].validate(s, found)
 	}
 	for _, name := range s.missing {
 		found.missing(name)
 	}
 	if r.MaxAge > 0 && !r.NoTimes {
-		p.validateAge(s, &found)
+		p.validateAge(s, found)
 	}
-	return found.err()
 }
 
 // validateStandard leaves to golang-jwt what golang-jwt does well.
@@ -125,23 +129,29 @@ func (p *Policy) validateStandard(s *Set, found *problems) {
 		all = joined.Unwrap()
 	}
 	for _, err := range all {
-		text, reasons := err.Error(), []error{err}
+		claim, text, reasons := "exp", err.Error(), []error{err}
 		switch {
 		case errors.Is(err, jwt.ErrTokenExpired):
 			text += ": exp " + p.describeTime(s.ExpiresAt.Time)
 		case errors.Is(err, jwt.ErrTokenNotValidYet):
+			claim = "nbf"
 			text += ": nbf " + p.describeTime(s.NotBefore.Time)
 		case errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
+			claim = "iat"
 			text += ": iat " + p.describeTime(s.IssuedAt.Time)
 		case s.Audience != nil && isMissingAudience(err): // there, and empty
+			claim = "aud"
 			if reasons[0] = jwt.ErrTokenInvalidAudience; len(s.Audience) > 0 { // an empty string says as little as none
 				reasons = append(reasons, err)
 			}
 			text = jwt.ErrTokenInvalidAudience.Error() + ": aud " + show.List(s.Audience) + p.wantedAudience()
+		case isMissingAudience(err):
+			claim = "aud"
 		case errors.Is(err, jwt.ErrTokenInvalidAudience):
+			claim = "aud"
 			text += ": aud " + show.List(s.Audience) + p.wantedAudience()
 		}
-		found.Add(text, reasons...)
+		found.add(claim, text, reasons...)
 	}
 }
 
@@ -189,11 +199,11 @@ func (p *Policy) wantedAudience() string {
 // as little as none.
 func validateAccessToken(s *Set, typ string, found *problems) {
 	if !matchesType(typ, []string{"at+jwt"}) {
-		found.Add("typ is "+show.Quote(typ)+`, want "at+jwt" (RFC 9068)`, fault.ErrTokenType)
+		found.add("typ", "typ is "+show.Quote(typ)+`, want "at+jwt" (RFC 9068)`, fault.ErrTokenType)
 	}
 	client, ok := s.clientID.OptionalText()
 	if !ok {
-		found.Add("client_id is not a string", jwt.ErrTokenInvalidClaims)
+		found.add("client_id", "client_id is not a string", jwt.ErrTokenInvalidClaims)
 	}
 	for _, claim := range [...]struct {
 		name  string
@@ -218,11 +228,11 @@ func (p *Policy) validateParty(s *Set, found *problems) {
 	azp, ok := s.azp.OptionalText()
 	switch {
 	case !ok:
-		found.Add("azp is not a string", jwt.ErrTokenInvalidClaims)
+		found.add("azp", "azp is not a string", jwt.ErrTokenInvalidClaims)
 	case s.azp.Kind() != strictjson.String:
 		found.missing("azp")
 	case !slices.Contains(p.rules.Parties, azp):
-		found.Add("azp "+show.Differs(azp, p.rules.Parties...), jwt.ErrTokenInvalidClaims)
+		found.add("azp", "azp "+show.Differs(azp, p.rules.Parties...), jwt.ErrTokenInvalidClaims)
 	}
 }
 
@@ -235,12 +245,17 @@ func (p *Policy) validateAge(s *Set, found *problems) {
 		return
 	}
 	if now := r.Now(); now.Add(-r.MaxAge).Add(-r.Leeway).After(s.IssuedAt.Time) {
-		found.Add("token is too old: iat "+p.describeTime(s.IssuedAt.Time)+", want at most "+r.MaxAge.String()+" ago", jwt.ErrTokenExpired)
+		found.add("iat", "token is too old: iat "+p.describeTime(s.IssuedAt.Time)+", want at most "+r.MaxAge.String()+" ago", jwt.ErrTokenExpired)
 	}
 }
 
 func (p *Policy) describeTime(t time.Time) string {
-	return t.Format(time.RFC3339Nano) + ", now " + p.rules.Now().UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano) + ", leeway " + p.rules.Leeway.String()
+	return t.Format(time.RFC3339Nano) + ", now " + p.now() + ", leeway " + p.rules.Leeway.String()
+}
+
+// now is the time that claims are compared with, for people.
+func (p *Policy) now() string {
+	return p.rules.Now().UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano)
 }
 
 // matchesType compares media types as RFC 7515 section 4.1.9 does. want is in
@@ -273,30 +288,4 @@ func containsAll(have, want []string) bool {
 		}
 	}
 	return true
-}
-
-// problems are what is wrong with claims.
-type problems struct{ fault.Problems }
-
-// missing says that a claim is missing as golang-jwt says it, and once, though
-// several rules may want the same claim.
-func (p *problems) missing(claim string) {
-	if q := strconv.Quote(claim); len(q) != len(claim)+2 {
-		claim = q // an odd name in the configuration
-	}
-	text := jwt.ErrTokenRequiredClaimMissing.Error() + ": " + claim + " claim is required"
-	if !slices.Contains(p.Texts, text) {
-		p.Add(text, jwt.ErrTokenRequiredClaimMissing)
-	}
-}
-
-func (p *problems) err() error {
-	if p.Empty() {
-		return nil
-	}
-	claim := func(reason error) bool { return reason != fault.ErrTokenType }
-	if slices.ContainsFunc(p.Reasons, claim) { // golang-jwt's parser adds it to what its validator says
-		p.Reasons = append(p.Reasons, jwt.ErrTokenInvalidClaims)
-	}
-	return fault.Invalid(p.Text(), p.Reasons...)
 }
