@@ -28,7 +28,7 @@ func BenchmarkPath(b *testing.B) {
 		b.Fatal(err)
 	}
 	v.headers.Add(&opened)
-	verified := &Token{header: Header(opened.Header), key: new(Key)}
+	verified := newToken(token, Header(opened.Header), new(Key), v.policies.common)
 	if err := verified.claims.Read(opened.Payload(), nil); err != nil {
 		b.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func BenchmarkPath(b *testing.B) {
 			t := newToken(token, Header(opened.Header), nil, nil)
 			return t.claims.Read(strings.Clone(opened.Payload()), nil)
 		}},
-		{"policy", func() error { return validate(context.Background(), verified) }},
+		{"policy", func() error { return validate(context.Background(), verified, nil) }},
 	} {
 		b.Run(part.name, func(b *testing.B) {
 			b.ReportAllocs()

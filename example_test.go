@@ -347,3 +347,42 @@ func ExampleIssuers_Client() {
 	fmt.Println(metadata.JWKSURI, metadata.SigningAlgorithms)
 	// Output: https://blue.example/jwks [ES256]
 }
+
+func ExampleVerifier_Explain() {
+	issuer := jwkstest.Start(jwkstest.WithAlgorithms("ES256"))
+	defer issuer.Close()
+	client, err := jwks.NewClient(jwks.WithIssuer(issuer.URL()), jwks.WithHTTPClient(issuer.HTTPClient()))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close()
+	verifier, err := jwks.NewVerifier(client, jwks.WithAudience("orders-api"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	report := verifier.Explain(context.Background(), issuer.Sign(map[string]any{"aud": "billing-api"}))
+	for _, step := range report.Steps {
+		fmt.Println(step.Name, step.Verdict)
+		if step.Err != nil {
+			fmt.Println(" ", step.Detail)
+		}
+	}
+	// Output:
+	// size passed
+	// form passed
+	// header passed
+	// algorithm passed
+	// issuer passed
+	// keys passed
+	// signature passed
+	// claims passed
+	// iss passed
+	// aud failed
+	//   ["billing-api"] has none of ["orders-api"]
+	// exp passed
+	// iat passed
+	// check skipped
+}

@@ -366,7 +366,7 @@ func (a *answers) of(ctx context.Context, client *binding.Binding, issuer string
 
 // gaveUpOn is for a caller whose context ended before an issuer was decided on.
 func gaveUpOn(ctx context.Context, issuer string) error {
-	return fault.Unavailable("the caller gave up before issuer "+show.Quote(issuer)+" was decided on: "+ctx.Err().Error(), ctx.Err())
+	return fault.Unavailable("the caller gave up before issuer "+show.Quote(issuer)+" was decided on: "+ctx.Err().Error(), fault.ErrIssuerUndecided, ctx.Err())
 }
 
 // join asks the function, or joins a call that is under way. A call that takes

@@ -155,11 +155,11 @@ func (u *Union) SigningKeys(ctx context.Context, h Header, issuer string) ([]*Ke
 
 // search returns the key that verifies the signature of a token; p leaves out
 // those that must not, if it is not nil.
-func (u *Union) search(ctx context.Context, t *compact.Token, said unverifiedIssuer, began order, p *policies) (*Key, error) {
+func (u *Union) search(ctx context.Context, t *compact.Token, said unverifiedIssuer, began order, p *policies, w *witness) (*Key, error) {
 	return firstAnswer(ctx, u, Header(t.Header), func(source KeySource) (*Key, error) {
 		again, _ := asOurs[rechecker](source)
 		view, _ := reporting(source)
-		return findSigner(ctx, view, again, t, said, began, p)
+		return findSigner(ctx, view, again, t, said, began, p, w)
 	})
 }
 
@@ -173,7 +173,7 @@ func (u *Union) signerFor(ctx context.Context, t *compact.Token, began order) (*
 	if issuer.iss, issuer.tid, err = t.UnverifiedIssuer(); err != nil {
 		return nil, err
 	}
-	key, err := u.search(ctx, t, issuer, began, nil)
+	key, err := u.search(ctx, t, issuer, began, nil, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -340,7 +340,7 @@ func notTrustedBecause(issuer, why string, cause error) error {
 
 // undecidedError is for an issuer that is neither trusted nor refused.
 func undecidedError(issuer, why string, reasons ...error) error {
-	return fault.Unavailable("issuer "+show.Quote(issuer)+" could not be decided on: "+why, reasons...)
+	return fault.Unavailable("issuer "+show.Quote(issuer)+" could not be decided on: "+why, append(reasons, fault.ErrIssuerUndecided)...)
 }
 
 // trustFuncError is for a function that refused the issuer or failed. Its error
@@ -370,7 +370,7 @@ func ofContext(err error) bool {
 // busyError is for an issuer that may not be fetched from yet.
 func busyError(issuer, why string, wait time.Duration) error {
 	text := "issuer " + show.Quote(issuer) + " " + why + show.Round(wait).String()
-	return fault.Unavailable(text, &FetchError{URL: issuer, RetryAfter: wait, Err: errors.New("a budget is spent")})
+	return fault.Unavailable(text, fault.ErrIssuerUndecided, &FetchError{URL: issuer, RetryAfter: wait, Err: errors.New("a budget is spent")})
 }
 
 // samePlace says whether keys that were fetched by one configuration are those

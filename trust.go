@@ -175,7 +175,7 @@ var errForgotten = errors.New("forgotten meanwhile")
 // and as long as that holds.
 func (s *Issuers) decide(ctx context.Context, issuer string) (*tenant, error) {
 	gaveUp := func() error {
-		return fault.Unavailable("the caller gave up before issuer "+show.Quote(issuer)+" was decided on: "+ctx.Err().Error(), ctx.Err())
+		return fault.Unavailable("the caller gave up before issuer "+show.Quote(issuer)+" was decided on: "+ctx.Err().Error(), fault.ErrIssuerUndecided, ctx.Err())
 	}
 	for {
 		gone := ctx.Err() != nil // before the lock is taken: a caller's own context may panic

@@ -78,10 +78,15 @@ func NewVerifier(source KeySource, opts ...VerifierOption) (*Verifier, error) {
 // ErrTokenRequiredClaimMissing and ErrTokenInvalidClaims. Of the claims, everything that fails is reported
 // at once. No error holds the token or a part of its signature.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Token, error) {
-	token = compact.StripBearer(token)
+	return v.judge(ctx, compact.StripBearer(token), nil)
+}
+
+// judge is Verify under the eyes of w, which is nil where nobody wants to know
+// the steps. What a witness sees decides nothing.
+func (v *Verifier) judge(ctx context.Context, token string, w *witness) (*Token, error) {
 	if v.cache != nil && len(token) <= v.cfg.maxSize {
 		if known, ok := v.cache.Get(token); ok {
-			if t, err := v.verifyCached(ctx, known); t != nil || err != nil {
+			if t, err := v.verifyCached(ctx, known, w); t != nil || err != nil {
 				return t, err
 			}
 		}
@@ -90,8 +95,8 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Token, error) {
 	if buffer == nil {
 		buffer = new([]byte)
 	}
-	t, err := v.verify(ctx, token, buffer)
-	if cap(*buffer) <= maxPooledBuffer {
+	t, err := v.verify(ctx, token, buffer, w)
+	if cap(*buffer) <= maxPooledBuffer && w == nil { // a witness keeps it
 		v.buffers.Put(buffer)
 	}
 	return t, err
@@ -99,18 +104,23 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Token, error) {
 
 // verify takes the whole path: size, form, header, algorithm, issuer, keys,
 // signature, claims, policy.
-func (v *Verifier) verify(ctx context.Context, token string, buffer *[]byte) (*Token, error) {
+func (v *Verifier) verify(ctx context.Context, token string, buffer *[]byte, w *witness) (*Token, error) {
 	began := orderNow()
 	var opened compact.Token
-	if err := opened.Open(token, v.cfg.maxSize, buffer, v.headers); err != nil {
+	err := opened.Open(token, v.cfg.maxSize, buffer, v.headers)
+	if w != nil {
+		*w = witness{token: opened}
+	}
+	if err != nil {
 		return nil, err
 	}
+	w.reach(stepAlgorithm)
 	if err := v.checkAlgorithm(&opened); err != nil {
 		return nil, err
 	}
+	w.reach(stepIssuer)
 	var said unverifiedIssuer
 	if !v.ignoresIssuer || v.policies.various() {
-		var err error
 		if said.iss, said.tid, err = opened.UnverifiedIssuer(); err != nil {
 			if v.needsIssuer {
 				return nil, err
@@ -118,11 +128,13 @@ func (v *Verifier) verify(ctx context.Context, token string, buffer *[]byte) (*T
 			said = unverifiedIssuer{} // what is wrong with the claims is told after the signature
 		}
 	}
-	key, policy, err := v.findKey(ctx, &opened, said, began)
+	w.reach(stepKeys)
+	key, policy, err := v.findKey(ctx, &opened, said, began, w)
 	if err != nil {
 		return nil, err
 	}
 
+	w.reach(stepClaims)
 	t := newToken(token, Header(opened.Header), key, policy)
 	t.claims.NumericIDs = policy.rules.NumericIDs
 	if err := t.claims.Read(opened.Payload(), policy.rules.Required); err != nil {
@@ -131,7 +143,7 @@ func (v *Verifier) verify(ctx context.Context, token string, buffer *[]byte) (*T
 	if v.cache != nil {
 		*t.raw = strings.Clone(token) // not the request that it came in
 	}
-	if err := validate(ctx, t); err != nil {
+	if err := validate(ctx, t, w); err != nil {
 		return nil, err
 	}
 	v.headers.Add(&opened)
@@ -171,17 +183,19 @@ func (p *policy) checkAlgorithm(t *compact.Token) error {
 // findKey returns the key of the source that verifies the signature, and the
 // policy for its issuer. When no key does and the source can look again, it gets
 // the chance to.
-func (v *Verifier) findKey(ctx context.Context, t *compact.Token, said unverifiedIssuer, began order) (key *Key, p *policy, err error) {
+func (v *Verifier) findKey(ctx context.Context, t *compact.Token, said unverifiedIssuer, began order, w *witness) (key *Key, p *policy, err error) {
 	if v.union != nil {
-		key, err = v.union.search(ctx, t, said, began, v.policies)
+		key, err = v.union.search(ctx, t, said, began, v.policies, w)
 	} else {
-		key, err = findSigner(ctx, v.source, v.rechecker, t, said, began, v.policies)
+		key, err = findSigner(ctx, v.source, v.rechecker, t, said, began, v.policies, w)
 	}
 	if err == nil {
+		w.verifies(key)
 		p, err = v.policies.of(ctx, key.binding, said.iss, said.tid)
-	}
-	if err == nil && v.policies.various() {
-		err = p.checkAlgorithm(t) // a function may have answered anew
+		if err == nil && v.policies.various() {
+			err = p.checkAlgorithm(t) // a function may have answered anew
+		}
+		w.refuse(err)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -191,13 +205,16 @@ func (v *Verifier) findKey(ctx context.Context, t *compact.Token, said unverifie
 
 // findSigner is findKey for one source; again is nil where it cannot look again,
 // and p where every key may verify every token.
-func findSigner(ctx context.Context, source KeySource, again rechecker, t *compact.Token, said unverifiedIssuer, began order, p *policies) (*Key, error) {
+func findSigner(ctx context.Context, source KeySource, again rechecker, t *compact.Token, said unverifiedIssuer, began order, p *policies, w *witness) (*Key, error) {
 	h := Header(t.Header)
 	keys, err := source.SigningKeys(ctx, h, said.iss)
 	var refused error
 	if err == nil {
+		w.finds(keys)
 		var permitted []*Key
-		if permitted, refused = p.permitted(ctx, t, keys, said); refused != nil && len(permitted) == 0 {
+		permitted, refused = p.permitted(ctx, t, keys, said)
+		w.refuse(refused)
+		if refused != nil && len(permitted) == 0 {
 			return nil, refused // by the policy, which no other key changes
 		}
 		var key *Key
@@ -215,7 +232,9 @@ func findSigner(ctx context.Context, source KeySource, again rechecker, t *compa
 		if len(others) == 0 {
 			break
 		}
+		w.finds(others)
 		permitted, undecided := p.permitted(ctx, t, others, said)
+		w.refuse(undecided)
 		if undecided != nil {
 			refused = undecided
 		}
@@ -314,7 +333,8 @@ func signer(t *compact.Token, candidates []*Key) (*Key, error) {
 // verifyCached is for a token that verified before. What it says is known;
 // whether its key is still in use and its claims are still valid is not. It
 // returns neither token nor error when the signature must be verified again.
-func (v *Verifier) verifyCached(ctx context.Context, t *Token) (*Token, error) {
+func (v *Verifier) verifyCached(ctx context.Context, t *Token, w *witness) (*Token, error) {
+	w.remember(t)
 	var issuer string
 	if !v.ignoresIssuer {
 		issuer = t.claims.Issuer
@@ -329,8 +349,11 @@ func (v *Verifier) verifyCached(ctx context.Context, t *Token) (*Token, error) {
 			v.cache.Remove(t.Raw())
 			return nil, nil
 		}
+		w.finds(keys)
+		w.verifies(key)
 		switch policy, undecided := v.policies.of(ctx, key.binding, t.claims.Issuer, t.claims.Tenant); {
 		case undecided != nil:
+			w.refuse(undecided)
 			return nil, undecided
 		case policy != t.policy:
 			v.cache.Remove(t.Raw())
@@ -342,7 +365,8 @@ func (v *Verifier) verifyCached(ctx context.Context, t *Token) (*Token, error) {
 			t = &renewed
 			v.cache.Add(t.Raw(), t)
 		}
-		if err = validate(ctx, t); err == nil {
+		w.reach(stepClaims)
+		if err = validate(ctx, t, w); err == nil {
 			if v.reporter != nil {
 				v.reporter.verified(issuer)
 			}
@@ -368,13 +392,21 @@ func sameKey(candidates []*Key, key *Key) *Key {
 
 // validate judges a token whose signature was verified: its claims, then the
 // proof that it may need, and only when they hold the program's own checks.
-func validate(ctx context.Context, t *Token) error {
-	if err := t.policy.claims.Validate(&t.claims, t.header.Type, t.key.binding); err != nil {
+func validate(ctx context.Context, t *Token, w *witness) error {
+	var err error
+	if w == nil {
+		err = t.policy.claims.Validate(&t.claims, t.header.Type, t.key.binding)
+	} else {
+		err = w.judge(t)
+	}
+	if err != nil {
 		return err
 	}
+	w.reach(stepProof)
 	if err := checkProof(ctx, t, t.policy.noProof); err != nil {
 		return err
 	}
+	w.reach(stepCheck)
 	if t.policy.checks == nil {
 		return nil
 	}

@@ -32,13 +32,25 @@ type Token struct {
 	Algorithm jws.Algorithm // of Header.Algorithm
 	Signed    string        // what the signature covers: RFC 7515 section 5.2, step 8
 	Signature []byte
-	Bound     bool // the payload has a "cnf" that is not null; known once UnverifiedIssuer was called
+	Bound     bool  // the payload has a "cnf" that is not null; known once UnverifiedIssuer was called
+	Stage     Stage // how far Open got
 
 	encodedHeader string // the header as it stands in the token
 	cached        bool   // Header came from a cache
 	payload       []byte // decoded from base64url, not looked at
 	text          string // payload, once somebody asked for it
 }
+
+// Stage is what holds of a token.
+type Stage uint8
+
+// The stages of Open.
+const (
+	Unseen Stage = iota
+	Sized        // it is within the limit
+	Formed       // it is three segments of base64url
+	Opened       // the header was read
+)
 
 // Open opens a token of at most limit bytes.
 //
@@ -59,6 +71,7 @@ func (t *Token) Open(token string, limit int, buffer *[]byte, headers *HeaderCac
 	if len(token) > limit {
 		return fault.Invalid("it has "+strconv.Itoa(len(token))+" bytes, want at most "+strconv.Itoa(limit), fault.ErrTokenTooLarge)
 	}
+	t.Stage = Sized
 	header, rest, _ := strings.Cut(token, ".")
 	payload, signature, ok := strings.Cut(rest, ".")
 	if !ok || header == "" || payload == "" || signature == "" || strings.IndexByte(signature, '.') >= 0 {
@@ -80,14 +93,19 @@ func (t *Token) Open(token string, limit int, buffer *[]byte, headers *HeaderCac
 		return malformedBase64("signature")
 	}
 	if known := headers.find(header); known != nil {
-		t.Header, t.Algorithm, t.cached = known.header, known.algorithm, true
+		t.Header, t.Algorithm, t.cached, t.Stage = known.header, known.algorithm, true, Opened
 		return nil
 	}
 	text := make([]byte, base64url.DecodedLen(len(header)))
 	if !base64url.Decode(text, header) {
 		return malformedBase64("header")
 	}
-	return t.readHeader(string(text))
+	t.Stage = Formed
+	if err := t.readHeader(string(text)); err != nil {
+		return err
+	}
+	t.Stage = Opened
+	return nil
 }
 
 func malformedBase64(segment string) error {

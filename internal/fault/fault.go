@@ -57,6 +57,10 @@ type failure struct {
 func (f *failure) Error() string   { return f.chain[0].Error() + ": " + f.text }
 func (f *failure) Unwrap() []error { return f.chain }
 
+// ErrIssuerUndecided marks, for jwks.Verifier.Explain, that nobody could say
+// whether an issuer is trusted.
+var ErrIssuerUndecided = New("jwks: issuer undecided", ErrUnavailable)
+
 // Invalid makes an error of class [ErrTokenInvalid]. The text is one line, with
 // foreign parts quoted. The reasons must not be of the other class; see [Within].
 func Invalid(text string, reasons ...error) error { return newFailure(ErrTokenInvalid, text, reasons) }
