@@ -42,8 +42,10 @@ type site struct {
 	copies    map[string]*answer // what the cache on the way holds, by URL
 }
 
+func hostOf(issuer int) string { return fmt.Sprintf("issuer-%d.example", issuer) }
+
 func newSite(number int, c config) *site {
-	host := fmt.Sprintf("issuer-%d.example", number)
+	host := hostOf(number)
 	s := &site{issuer: "https://" + host, host: host, keysHost: host, header: c.header, headerAge: c.headerAge, validator: c.validator, path: c.path,
 		copies: map[string]*answer{}}
 	if c.otherHost {

@@ -214,6 +214,9 @@ func (v *view) reason(c *call) (rule, why string) {
 	if l := v.onlyHeldAt(c.start); v.failedFor(c) || l != nil && len(candidates(l.document, c.want.kid)) > 0 && v.excused(l, c.start) {
 		return rule, "bad signature while the refresh fails or a backoff runs"
 	}
+	if l := v.onlyHeldAt(c.start); l != nil && c.want.kid == none && len(l.document.usable()) > 4 {
+		return rule, "it names no key, and more than four may be meant: a refresh is not asked for"
+	}
 	if _, burst := v.config.limit(); burst == 0 {
 		return rule, "unknown keys never cause a refresh"
 	}
@@ -340,8 +343,14 @@ func callersWhoLeave(v *view, r *report) {
 	}
 }
 
+// somethingLands says that an answer comes at a moment, of whatever issuer: a
+// context that ends just then may be told either way.
 func (v *view) somethingLands(at time.Duration) bool {
-	return at == v.closed || slices.ContainsFunc(v.flights(), func(l *landing) bool { return l.at == at || l.stumbled == at })
+	return at == v.closed || v.lands(at) || slices.ContainsFunc(v.requests, func(r *request) bool { return r.end == at })
+}
+
+func (v *view) lands(at time.Duration) bool {
+	return slices.ContainsFunc(v.flights(), func(l *landing) bool { return l.at == at || l.stumbled == at })
 }
 
 // oneClass: every error matches exactly one of the two classes, is one line,

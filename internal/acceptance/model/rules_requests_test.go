@@ -18,11 +18,12 @@ func (v *view) beganBy(f *landing) []*call {
 	return all
 }
 
-// onDemand says that Refresh began a refresh; alone, if nobody else can have.
+// onDemand says that Refresh began a refresh, perhaps after one that it found
+// under way; alone, if nobody else can have.
 func (v *view) onDemand(f *landing) (any, alone bool) {
 	alone = !v.running(f.began)
 	for _, c := range v.beganBy(f) {
-		if c.op == refresh && c.start == f.began {
+		if c.op == refresh && (c.start == f.began || v.lands(f.began)) {
 			any = true
 		} else {
 			alone = false

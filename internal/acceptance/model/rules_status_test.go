@@ -130,7 +130,7 @@ func spellsTold(v *view, r *report) {
 	}
 	for _, c := range v.lookups() {
 		l := v.onlyHeldAt(c.start)
-		if l == nil || v.config.noCache {
+		if l == nil || v.config.noCache || c.op == metadata && !v.config.discovers() {
 			continue
 		}
 		_, expiry := v.expiry(l)
@@ -242,7 +242,8 @@ func recovers(v *view, r *report) {
 		}
 	}
 	for _, s := range v.samples {
-		if s.at == v.settled && s.status.State != jwks.StateFresh && v.config.expiry() >= 5*time.Minute {
+		// Without refresh-ahead a set ends when nobody happens to look.
+		if s.at == v.settled && s.status.State != jwks.StateFresh && v.config.expiry() >= 5*time.Minute && v.config.ahead != 1 {
 			rule := "recovers-late"
 			if l := v.onlyHeldAt(s.at); l != nil && (l.said || l.age > 0) {
 				rule = "recovers-late-by-header"

@@ -169,6 +169,18 @@ func (c *call) kidAndMaterialFit() bool {
 	return (c.want.kid == 1 || c.want.kid == 2) && c.want.mat == ownMaterial(c.issuer, c.want.kid)
 }
 
+// fetchedBefore is when the key set was fetched, at the earliest, that a call
+// which found a key was answered from.
+func (v *view) fetchedBefore(c *call) time.Duration {
+	fetched := time.Duration(0)
+	for _, r := range v.requests {
+		if r.site != nil && r.site.host == hostOf(c.issuer) && r.doc == keysDoc && r.answer != nil && r.answer.good && r.end <= c.end {
+			fetched = max(fetched, r.end)
+		}
+	}
+	return fetched
+}
+
 // tenantsStay: what a token merely claims must not cost those whose tokens
 // verify. A tenant whose tokens verify keeps its set through an outage unless
 // more tenants than there is room for had tokens that verify.
@@ -186,7 +198,7 @@ func tenantsStay(v *view, r *report) {
 				}
 			}
 		}
-		if last == nil || c.end >= last.start+v.config.stale() || v.refusedSince(last.start, c.end) {
+		if last == nil || c.end >= v.fetchedBefore(last)+v.config.stale() || v.refusedSince(last.start, c.end) {
 			continue
 		}
 		for _, p := range v.calls {

@@ -150,7 +150,11 @@ func (v *view) retainedUntil(k key, at time.Duration) (strict, lenient time.Dura
 			}
 		}
 		if last != nil {
-			if _, expiry := v.expiry(last); l.at >= expiry+v.config.stale() {
+			_, expiry := v.expiry(last)
+			if v.config.noCache { // it has no stale answers, but its sets have an age
+				expiry = last.at + v.config.expiry()
+			}
+			if l.at >= expiry+v.config.stale() {
 				strict = -1
 			}
 		}

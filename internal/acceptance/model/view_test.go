@@ -290,7 +290,9 @@ func (c *call) answers(d *document) bool {
 		return slices.ContainsFunc(d.usable(), func(k key) bool { return k.kid == c.want.kid })
 	case verify, keyForToken:
 		return slices.ContainsFunc(keys, func(k key) bool { return k.mat == c.want.mat })
-	case signingKeys, keyfunc:
+	case keyfunc: // of a token that names no key it checks the signature itself
+		return slices.ContainsFunc(keys, func(k key) bool { return k.mat == c.want.mat || c.want.kid != none && k.kid != none })
+	case signingKeys:
 		return len(keys) > 0
 	}
 	return false
