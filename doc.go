@@ -19,7 +19,11 @@
 //
 // [NewClient] serves one issuer and [NewIssuers] many. Make them once and keep
 // them: both do no I/O and start no goroutine. For unit tests, package jwkstest
-// is an issuer without a network. Package cfaccess is for Cloudflare Access.
+// is an issuer without a network.
+//
+// Some keys are in places of their own: package jwkskube knows those of the
+// Kubernetes cluster that it runs in, awsalb those of AWS load balancers, and
+// cfaccess those of Cloudflare Access.
 //
 // # The path of a token
 //
