@@ -14,7 +14,7 @@ import (
 
 // FuzzVerify signs any header and any payload. What is accepted, go-jose's
 // reader (which compares names exactly and knows no duplicates) accepts too
-// and reads alike; and nobody accepts what is expired.
+// and reads alike; nobody accepts what is expired; and Explain says the same.
 func FuzzVerify(f *testing.F) {
 	for _, header := range []string{`{"alg":"EdDSA","kid":"k1"}`, `{"alg":"Ed25519"}`, `{"alg":"EdDSA","kid":"k1","crit":["exp"]}`, `{"alg":"EdDSA","\u0061lg":"none"}`, `{"alg":"none"}`, `null`, `{"alg":"EdDSA","x":[33e333331]}`} {
 		for _, payload := range []string{
@@ -34,6 +34,9 @@ func FuzzVerify(f *testing.F) {
 	f.Fuzz(func(t *testing.T, header, payload string) {
 		token := s.sign(header, payload)
 		got, err := v.Verify(context.Background(), token)
+		if r := v.Explain(context.Background(), token); (r.Err == nil) != (err == nil) || err != nil && r.Err.Error() != err.Error() {
+			t.Fatalf("Verify says %v, Explain %v", err, r.Err)
+		}
 		if err != nil {
 			if got != nil || errors.Is(err, ErrTokenInvalid) == errors.Is(err, ErrUnavailable) || strings.ContainsAny(err.Error(), "\r\n") || len(err.Error()) > 1000 {
 				t.Fatalf("%v and %v", got, err)

@@ -1,4 +1,5 @@
-package verify
+// Package explain shows that Verifier.Explain tells what Verifier.Verify decides.
+package explain
 
 import (
 	"context"
@@ -41,7 +42,7 @@ func explained(t *testing.T, v *jwks.Verifier, token string) *jwks.Report {
 	t.Helper()
 	r := v.Explain(context.Background(), token)
 	verified, err := v.Verify(context.Background(), token)
-	checkReport(t, r, token)
+	testkit.CheckReport(t, r, token)
 	switch {
 	case (r.Err == nil) != (err == nil), jwks.Reason(r.Err) != jwks.Reason(err), err != nil && r.Err.Error() != err.Error():
 		t.Errorf("Explain says %v, Verify %v", r.Err, err)
@@ -49,34 +50,6 @@ func explained(t *testing.T, v *jwks.Verifier, token string) *jwks.Report {
 		t.Error("another token")
 	}
 	return r
-}
-
-// checkReport checks what holds for every report.
-func checkReport(t *testing.T, r *jwks.Report, token string) {
-	t.Helper()
-	if (r.Token != nil) != (r.Err == nil) {
-		t.Errorf("token %v with error %v", r.Token, r.Err)
-	}
-	bad := 0
-	for _, s := range r.Steps {
-		failed := s.Verdict == jwks.StepFailed || s.Verdict == jwks.StepUndecided
-		if failed != (s.Err != nil) {
-			t.Errorf("%s is %s with error %v", s.Name, s.Verdict, s.Err)
-		}
-		if failed {
-			bad++
-			testkit.CheckVerifyError(t, s.Err, token)
-			if (s.Verdict == jwks.StepUndecided) != errors.Is(s.Err, jwks.ErrUnavailable) {
-				t.Errorf("%s is %s with error %v", s.Name, s.Verdict, s.Err)
-			}
-		}
-		if strings.ContainsAny(s.Detail, "\r\n") || len(s.Detail) > 2100 {
-			t.Errorf("%s is told in more than a line: %q", s.Name, s.Detail)
-		}
-	}
-	if (bad > 0) != (r.Err != nil) {
-		t.Errorf("%d steps failed with error %v", bad, r.Err)
-	}
 }
 
 func TestExplain_Steps(t *testing.T) {
