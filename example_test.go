@@ -2,6 +2,7 @@ package jwks_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"net/http"
@@ -161,6 +162,61 @@ func ExampleParseKeySet() {
 	// Output:
 	// key 2026 [EdDSA Ed25519]
 	// left out oops: symmetric member "k" published
+}
+
+// A PEM text has no key IDs: tokens are verified with the keys that allow their
+// algorithm.
+func ExampleParsePEM() {
+	keys, err := jwks.ParsePEM([]byte(`-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=
+-----END PUBLIC KEY-----`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for key := range keys.All() {
+		fmt.Println(key.Type(), key.Algorithms())
+	}
+	// Output: OKP [EdDSA Ed25519]
+}
+
+func ExampleNewKeySet() {
+	public := ed25519.NewKeyFromSeed(make([]byte, 32)).Public() // your partner's
+	keys, err := jwks.NewKeySet(jwks.PublicKey{ID: "partner", Key: public})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = jwks.NewVerifier(keys, jwks.WithExpectedIssuer("https://partner.example"), jwks.WithAudience("orders-api"))
+	fmt.Println(keys.Len(), err)
+	// Output: 1 <nil>
+}
+
+// While one source is down, the keys of the others verify.
+func ExampleAnyOf() {
+	a, b := jwkstest.Start(jwkstest.WithBaseURL("https://a.example")), jwkstest.Start(jwkstest.WithBaseURL("https://b.example"))
+	defer a.Close()
+	defer b.Close()
+	var sources []jwks.KeySource
+	for _, issuer := range []*jwkstest.Issuer{a, b} {
+		client, err := jwks.NewClient(jwks.WithIssuer(issuer.URL()), jwks.WithHTTPClient(issuer.HTTPClient()))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		defer client.Close()
+		sources = append(sources, client)
+	}
+	verifier, err := jwks.NewVerifier(jwks.AnyOf(sources...), jwks.WithAudience("orders-api"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	a.SetFault(jwkstest.Status(503))
+	_, err = verifier.Verify(context.Background(), b.Sign(map[string]any{"aud": "orders-api"}))
+	fmt.Println(err)
+	// Output: <nil>
 }
 
 func ExampleClaimsAs() {
