@@ -1,5 +1,5 @@
 // Command gateway shows one handler for the tokens of three issuers, each by
-// rules of its own: a SaaS with a key set, no discovery and a plain name in its tokens, an
+// rules of its own: a SaaS with a key set, no discovery and a plain name, an
 // issuer with a place for the tenant as Entra has, and a tenant that a function
 // decides on. All run inside the program. It prints what each issuer's token is
 // answered when it has the audience and the algorithm of its own issuer, and when
@@ -60,7 +60,7 @@ func run(out io.Writer) error {
 	}
 
 	issuers, err := jwks.NewIssuers(
-		jwks.TrustIssuer(saas.URL(), jwks.WithJWKSURL(saas.JWKSURL()), jwks.WithIssuerAliases("acme-saas")),
+		jwks.TrustIssuer("acme-saas", jwks.WithJWKSURL(saas.JWKSURL())),
 		jwks.TrustIssuer(entra.URL(), jwks.WithTenants(tenant)),
 		jwks.TrustIssuerFunc(func(_ context.Context, name string) ([]jwks.ClientOption, error) {
 			if name != shop.URL() { // in a service: look it up, never build an address from it
