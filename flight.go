@@ -381,7 +381,7 @@ func changes(last, next *snapshot) (added, removed, changed []string) {
 		switch before := last.set.withID(kid); {
 		case len(before) == 0:
 			added = append(added, kid)
-		case !slices.EqualFunc(before, next.set.withID(kid), (*Key).sameAs):
+		case !slices.EqualFunc(before, next.set.withID(kid), (*Key).samePublished):
 			changed = append(changed, kid)
 		}
 	}

@@ -196,8 +196,8 @@ func (s *Issuers) signingKeys(ctx context.Context, h Header, issuer string, onTr
 		return c.SigningKeys(ctx, h, issuer)
 	}
 	keys, err := t.signingKeys(ctx, h)
-	if errors.Is(err, ErrClosed) {
-		// It was evicted after we found it. The next one is held.
+	for errors.Is(err, ErrClosed) {
+		// It was evicted or forgotten since. The next one is held; see hold.
 		if t, err = s.hold(ctx, issuer, onTrial); err != nil {
 			return nil, err
 		}

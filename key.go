@@ -145,6 +145,13 @@ func (k *Key) sameAs(other *Key) bool {
 	return k == other || k.parsed.Alg == other.parsed.Alg && k.Issuer() == other.Issuer() && jwk.Equal(k.verifier, other.verifier)
 }
 
+// samePublished says whether an issuer publishes the same key, whatever the two
+// are bound to: a seed is bound to what the configuration says, and to nothing
+// while only discovery knows.
+func (k *Key) samePublished(other *Key) bool {
+	return k == other || k.parsed.Alg == other.parsed.Alg && k.parsed.Issuer == other.parsed.Issuer && jwk.Equal(k.verifier, other.verifier)
+}
+
 // identity is what [Key.sameAs] compares, in a form that a map takes.
 type identity struct {
 	alg, issuer string

@@ -71,7 +71,7 @@ func (d *dice) drawConfig() config {
 	if d.often(30) {
 		c.tokenCache = pick(d, 1, 16)
 	}
-	if newer.withMinTTL != nil && d.often(20) {
+	if d.often(20) {
 		c.minTTL = pick(d, 10*time.Second, 5*time.Minute)
 	}
 	c.store = newer.withStore != nil && d.often(15)

@@ -13,16 +13,27 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/seed-22400188/jwks/internal/testkit"
 )
 
 var (
-	scenarios = flag.Int("scenarios", fromEnvironment("MODEL_SCENARIOS", 0), "how many scenarios to run; MODEL_SCENARIOS in the environment is the default")
+	scenarios = flag.Int("scenarios", fromEnvironment("MODEL_SCENARIOS", usual()), "how many scenarios to run; MODEL_SCENARIOS in the environment is the default")
 	seed      = flag.Uint64("seed", 1, "what they are drawn from")
 	only      = flag.Int("only", -1, "the number of the one scenario to run")
 	pending   = flag.Bool("pending", false, "shrink and print what breaks a pending rule, too")
 	first     = flag.Bool("first", fromEnvironment("MODEL_FIRST", 0) > 0, "end at the first scenario that breaks a rule that is not pending, without shrinking it")
 	toShrink  = flag.Int("shrink", 3, "how many broken rules to shrink a scenario of")
 )
+
+// usual is how many scenarios every run of the tests explores. The race detector
+// makes them ten times slower.
+func usual() int {
+	if testkit.RaceEnabled {
+		return 200
+	}
+	return 1000
+}
 
 // fromEnvironment is a number in the environment: for commands that run the
 // tests of many packages, which do not all know these flags.
@@ -44,7 +55,7 @@ type broken struct {
 // TestModel_Explore runs random scenarios and checks the rules on each.
 func TestModel_Explore(t *testing.T) {
 	if *scenarios == 0 && *only < 0 {
-		t.Skip("no scenarios asked for: run make model, or set MODEL_SCENARIOS")
+		t.Skip("MODEL_SCENARIOS says 0")
 	}
 	from, to := 0, *scenarios
 	if *only >= 0 {

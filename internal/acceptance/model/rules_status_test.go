@@ -72,17 +72,22 @@ func eventsTell(v *view, r *report) {
 }
 
 func (v *view) eventChanged(l *landing, before []key, r *report) {
-	if newer.changed == nil {
-		return
+	with := func(all []key, kid string) (some []key) {
+		for _, k := range all {
+			if kidText(k.kid) == kid {
+				some = append(some, k)
+			}
+		}
+		return some
 	}
 	var changed []string
-	for _, k := range l.document.usable() {
-		other := slices.ContainsFunc(before, func(b key) bool { return b.kid == k.kid && b.mat != k.mat })
-		if k.kid != none && other {
-			changed = append(changed, kidText(k.kid))
+	is := l.document.usable()
+	for _, kid := range kidsOf(is) {
+		if was := with(before, kid); was != nil && !slices.Equal(was, with(is, kid)) {
+			changed = append(changed, kid)
 		}
 	}
-	if got := newer.changed(l.event); !equalSets(got, changed) {
+	if got := l.event.Changed; !equalSets(got, changed) {
 		r.add("event-changed", "at %v: changed %v, want %v", l.at, got, changed)
 	}
 }

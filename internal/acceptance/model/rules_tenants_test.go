@@ -17,9 +17,7 @@ var tenantRules = []func(*view, *report){
 // drawTenants draws a scenario of many issuers.
 func (d *dice) drawTenants() scenario {
 	c := config{tenants: tenants{listed: d.IntN(3), decided: 2 + d.IntN(8), max: 1 + d.IntN(6)}, tokenCache: pick(d, 0, 8), ttl: pick(d, 0, 0, 5*time.Minute)}
-	if newer.decisions != nil {
-		c.tenants.ttl = pick(d, 0, time.Minute)
-	}
+	c.tenants.ttl = pick(d, 0, time.Minute)
 	d.config = c
 	all := c.tenants.accepted() + strangers
 	for n := 4 + d.IntN(16); len(d.steps) < n; {
@@ -232,6 +230,12 @@ func (v *view) refusedSince(from, to time.Duration) bool {
 func tenantRequests(v *view, r *report) {
 	every, burst := v.config.limit()
 	for number, s := range v.sites {
+		forgotten := 0 // Forget forgets the budget, too
+		for _, st := range v.steps {
+			if st.op == forget && min(st.issuer, len(v.sites)-1) == number {
+				forgotten++
+			}
+		}
 		var moments []time.Duration
 		for _, q := range v.requests {
 			if q.site == s && q.doc == keysDoc && q.usable() {
@@ -241,7 +245,7 @@ func tenantRequests(v *view, r *report) {
 		for i, from := range moments {
 			for j := i; j < len(moments); j++ {
 				span := moments[j] - from
-				most := 2 + int(span/(v.config.expiry()/2)) + burst + int(span/every)
+				most := (2+burst)*(1+forgotten) + int(span/(v.config.expiry()/2)) + int(span/every)
 				if n := j - i + 1; n > most {
 					r.add("tenant-requests", "issuer %d was asked %d times for its key set from %v to %v, want at most %d", number, n, from, moments[j], most)
 					return

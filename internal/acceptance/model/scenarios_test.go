@@ -190,6 +190,18 @@ var named = []struct {
 			{op: join},
 		},
 	}},
+	{"a seed that discovery binds", "event-changed", scenario{
+		config: config{source: byDiscoveryURL, initial: []key{{1, 1}}, seed: []key{{1, 1}}},
+	}},
+	{"forgotten twice while its keys are fetched", "closed-told", scenario{
+		config: config{source: byURL, tenants: tenants{listed: 2, decided: 4, max: 4}},
+		steps: []step{
+			{op: junkTokens, kid: 1000, mat: 100, n: 7, every: time.Second, issuer: 8},
+			{op: forget, issuer: 5},
+			{op: forget, issuer: 5},
+			{op: junkTokens, kid: 1, mat: 100, issuer: 4},
+		},
+	}},
 	{"a tenant leaves", "tenant-offboarded", scenario{
 		config: config{tenants: tenants{decided: 2, max: 2}},
 		steps: []step{

@@ -93,8 +93,8 @@ func (w *world) settle() {
 	if t.max > 0 {
 		opts = append(opts, jwks.WithMaxIssuers(t.max))
 	}
-	if t.ttl > 0 && newer.decisions != nil {
-		opts = append(opts, newer.decisions(t.ttl))
+	if t.ttl > 0 {
+		opts = append(opts, jwks.WithDecisionTTL(t.ttl))
 	}
 	issuers, err := jwks.NewIssuers(opts...)
 	if err != nil {
@@ -159,9 +159,7 @@ func (w *world) playTenants() {
 			w.many.modes = append(w.many.modes, modeSince{w.now(), decision(s.n)})
 			w.mu.Unlock()
 		case forget:
-			if newer.forget != nil {
-				newer.forget(w.many.issuers, w.net.sites[s.issuer].issuer)
-			}
+			w.many.issuers.Forget(w.net.sites[s.issuer].issuer)
 		default:
 			w.net.mu.Lock()
 			w.net.sites[s.issuer].set(s)

@@ -188,14 +188,14 @@ func (c config) common() []jwks.ClientOption {
 		opts = append(opts, jwks.WithTTL(c.ttl))
 	}
 	duration := func(d time.Duration, option func(time.Duration) jwks.ClientOption) {
-		if d != 0 && option != nil {
+		if d != 0 {
 			opts = append(opts, option(max(d, 0)))
 		}
 	}
 	duration(c.maxStale, jwks.WithMaxStale)
 	duration(c.retention, jwks.WithRetention)
 	duration(c.timeout, jwks.WithTimeout)
-	duration(c.minTTL, newer.withMinTTL)
+	duration(c.minTTL, jwks.WithMinTTL)
 	if c.ahead != 0 {
 		opts = append(opts, jwks.WithRefreshAhead(c.ahead))
 	}
