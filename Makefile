@@ -87,11 +87,12 @@ cover: ## statement coverage by package, by the whole suite together
 	exit $$passed
 
 .PHONY: modules
-modules: ## vet and test the nested modules
+modules: ## vet and test the nested modules, and build their snippets
 	@set -e; for module in $(MODULES); do \
 		echo "== $$module"; \
 		(cd $$module && $(GO) vet ./... && $(GO) test ./...); \
 	done
+	$(GO) test -run '^TestSnippets_Build$$' ./internal/acceptance/docs -args -modules
 
 .PHONY: interop
 interop: ## real issuers and clients; writes interop/RESULTS.md

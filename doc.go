@@ -7,15 +7,26 @@
 //
 //	client, err := jwks.NewClient(jwks.WithIssuer("https://login.example.com/"))
 //	verifier, err := jwks.NewVerifier(client, jwks.WithAudience("orders-api"))
-//	token, err := verifier.Verify(ctx, r.Header.Get("Authorization"))
+//	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+//		token, err := verifier.Verify(r.Context(), r.Header.Get("Authorization"))
+//		if err != nil {
+//			http.Error(w, "no", jwkshttp.StatusCode(err))
+//			return
+//		}
+//		fmt.Fprintln(w, "hello", token.Subject())
+//	})
 //
 // A keyfunc, where golang-jwt already parses the tokens:
 //
-//	token, err := jwt.Parse(text, client.Keyfunc, jwt.WithAudience("orders-api"), jwt.WithExpirationRequired())
+//	func parse(client *jwks.Client, text string) (*jwt.Token, error) {
+//		return jwt.Parse(text, client.Keyfunc, jwt.WithAudience("orders-api"), jwt.WithExpirationRequired())
+//	}
 //
 // A middleware, in front of a handler (package jwkshttp):
 //
-//	handler = jwkshttp.Middleware(verifier)(handler)
+//	func protect(verifier *jwks.Verifier, next http.Handler) http.Handler {
+//		return jwkshttp.Middleware(verifier)(next)
+//	}
 //
 // [NewClient] serves one issuer and [NewIssuers] many. Make them once and keep
 // them: both do no I/O and start no goroutine. For unit tests, package jwkstest

@@ -3,8 +3,14 @@
 // balancer is all it needs:
 //
 //	alb, err := awsalb.New([]string{"arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/50dc6c495c0c9188"})
-//	…
-//	identity, err := alb.Verify(ctx, r.Header.Get(awsalb.Header))
+//	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+//		identity, err := alb.Verify(r.Context(), r.Header.Get(awsalb.Header))
+//		if err != nil {
+//			http.Error(w, "no", jwkshttp.StatusCode(err))
+//			return
+//		}
+//		fmt.Fprintln(w, "hello", identity.Email)
+//	})
 //
 // The load balancer puts a token into the header x-amzn-oidc-data of each
 // request that it lets through. It looks like a JWT and is not quite one: its

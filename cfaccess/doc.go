@@ -2,12 +2,17 @@
 // stand behind it. A team name and an application audience are all it needs:
 //
 //	access, err := cfaccess.New("my-team", "4714c1358e65fe4b408ad6d432a5f878f08194bdb4752441fd56faefa9b2b6f2")
-//	…
-//	http.ListenAndServe(addr, access.Middleware()(handler))
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//	http.Handle("/", access.Middleware()(http.HandlerFunc(hello)))
 //
 // and in the handler
 //
-//	user, ok := cfaccess.UserFromContext(r.Context())
+//	func hello(w http.ResponseWriter, r *http.Request) {
+//		user, _ := cfaccess.UserFromContext(r.Context())
+//		fmt.Fprintln(w, "hello", user.Email)
+//	}
 //
 // The issuer is https://my-team.cloudflareaccess.com, its keys are at
 // /cdn-cgi/access/certs there, and a token must be meant for the audience: the

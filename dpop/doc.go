@@ -1,9 +1,13 @@
 // Package dpop checks proofs of possession on the server side (RFC 9449, DPoP):
 // a token that is bound to a key passes only for the sender who has the key.
 //
-//	proofs, err := dpop.New()
-//	…
-//	protect := jwkshttp.Middleware(verifier, jwkshttp.WithProof(proofs.Proof))
+//	func protect(verifier *jwks.Verifier, next http.Handler) (http.Handler, error) {
+//		proofs, err := dpop.New()
+//		if err != nil {
+//			return nil, err
+//		}
+//		return jwkshttp.Middleware(verifier, jwkshttp.WithProof(proofs.Proof))(next), nil
+//	}
 //
 // The sender signs for each request a short JWT, the proof, that names the
 // method, the URL and the token, and sends it in the header field DPoP; the

@@ -6,9 +6,10 @@
 //	func TestHandler(t *testing.T) {
 //		issuer := jwkstest.New(t)
 //		verifier := issuer.Verifier(t, jwks.WithAudience("my-api"))
-//		…
-//		token := issuer.Sign(map[string]any{"aud": "my-api", "scope": "read"})
-//		…
+//		token := issuer.Sign(map[string]any{"aud": "my-api", "sub": "alice"})
+//		if _, err := verifier.Verify(t.Context(), token); err != nil {
+//			t.Error(err)
+//		}
 //	}
 //
 // [Issuer.HTTPClient] reaches the issuer in memory: no socket, no port, no

@@ -1,21 +1,18 @@
 // Package jwksconnect verifies the bearer tokens of connect services: of the
 // Connect, gRPC and gRPC-Web protocols alike.
 //
+//	client, err := jwks.NewClient(jwks.WithIssuer("https://login.example.com/"))
 //	verifier, err := jwks.NewVerifier(client, jwks.WithAudience("my-api"))
-//	…
-//	auth := authn.NewMiddleware(jwksconnect.AuthFunc(verifier,
+//	auth := jwksconnect.AuthFunc(verifier,
 //		jwksconnect.Public("/grpc.health.v1.Health/*"),
 //		jwksconnect.RequireScopes("/shop.Orders/Cancel", "orders:write"),
-//	))
-//	http.ListenAndServe(addr, auth.Wrap(mux))
+//	)
 //
-// and in a method
-//
-//	token, ok := authn.GetInfo(ctx).(*jwks.Token)
-//
-// connectrpc.com/authn runs in front of the handlers, so a call is refused before
-// its message is read. This package has its shape and does not import it; the
-// example has the dozen lines that stand in for it.
+// The function has the shape that connectrpc.com/authn takes: pass it to
+// authn.NewMiddleware, wrap the mux, and authn.GetInfo(ctx) has the *jwks.Token
+// in a method. authn runs in front of the handlers, so a call is refused before
+// its message is read. This package does not import it; the example has the dozen
+// lines that stand in for it.
 //
 // # Calls and answers
 //

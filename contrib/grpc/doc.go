@@ -1,7 +1,7 @@
 // Package jwksgrpc verifies the bearer tokens of gRPC calls.
 //
+//	client, err := jwks.NewClient(jwks.WithIssuer("https://login.example.com/"))
 //	verifier, err := jwks.NewVerifier(client, jwks.WithAudience("my-api"))
-//	…
 //	opts := []jwksgrpc.Option{
 //		jwksgrpc.Public("/grpc.health.v1.Health/*"),
 //		jwksgrpc.RequireScopes("/shop.Orders/Cancel", "orders:write"),
@@ -11,9 +11,7 @@
 //		grpc.ChainStreamInterceptor(jwksgrpc.StreamServerInterceptor(verifier, opts...)),
 //	)
 //
-// and in a method
-//
-//	token, ok := jwksgrpc.TokenFromContext(ctx)
+// In a method, TokenFromContext has the token.
 //
 // Both interceptors are needed: gRPC calls one or the other, by the kind of the
 // method.

@@ -6,8 +6,10 @@
 //		AuthorizationServers: []string{"https://login.example.com"},
 //		Scopes:               []string{"mcp"},
 //	}
+//	client, err := jwks.NewClient(jwks.WithIssuer(o.AuthorizationServers[0]))
 //	verifier, err := jwks.NewVerifier(client, jwks.WithAudience(o.Resource))
-//	…
+//	server := mcp.NewServer(&mcp.Implementation{Name: "greeter", Version: "1"}, nil)
+//	mux := http.NewServeMux()
 //	handler := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, nil)
 //	err = jwksmcp.Mount(mux, verifier, o, handler)
 //

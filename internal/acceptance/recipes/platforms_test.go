@@ -1,14 +1,19 @@
 package recipes
 
 import (
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/seed-22400188/jwks"
+	"github.com/seed-22400188/jwks/awsalb"
 	"github.com/seed-22400188/jwks/cfaccess"
 	"github.com/seed-22400188/jwks/internal/testkit"
 	"github.com/seed-22400188/jwks/jwkshttp"
@@ -93,14 +98,49 @@ func TestRecipes_KubernetesInCluster(t *testing.T) {
 	}
 }
 
+// TestRecipes_AWSALB plays a load balancer: padded segments, and a key as PEM.
+func TestRecipes_AWSALB(t *testing.T) {
+	const arn = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/50dc6c495c0c9188"
+	const kid = "1c1d2e3f-0000-4000-8000-000000000001"
+	signer := testkit.NewSigner(t, "ES256", kid)
+	der, err := x509.MarshalPKIXPublicKey(signer.Key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := testkit.NewInternet()
+	n.Serve("public-keys.auth.elb.eu-west-1.amazonaws.com", map[string]string{
+		"/" + kid: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
+	})
+	alb, err := awsalb.New([]string{arn}, awsalb.WithHTTPClient(n.HTTPClient()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = alb.Close() }()
+
+	token := func(signerARN string) string {
+		header := fmt.Sprintf(`{"typ":"JWT","kid":%q,"alg":"ES256","iss":%q,"client":"3n4b5urk1ft4fl3mg5e62d9ado","signer":%q,"exp":%d}`,
+			kid, cognito, signerARN, time.Now().Add(2*time.Minute).Unix())
+		signed := base64.URLEncoding.EncodeToString([]byte(header)) + "." +
+			base64.URLEncoding.EncodeToString([]byte(`{"sub":"u1","email":"alice@example.com"}`))
+		return signed + "." + base64.URLEncoding.EncodeToString(signer.Signature(signed))
+	}
+	if identity, err := alb.Verify(t.Context(), token(arn)); err != nil || identity.Email != "alice@example.com" || identity.Issuer != cognito {
+		t.Errorf("identity %+v, %v", identity, err)
+	}
+	if _, err := alb.Verify(t.Context(), token(arn+"0")); err == nil {
+		t.Error("a token of another load balancer was accepted")
+	}
+}
+
 // TestRecipes_Headers: the providers whose token stands alone in a header.
 func TestRecipes_Headers(t *testing.T) {
 	for _, r := range recipes {
-		if r.name != "Google IAP" && r.name != "Cognito, access tokens" {
+		provider := map[string]string{"Google IAP": "Google IAP", "Cognito, access tokens": "AWS ALB"}[r.name]
+		if provider == "" {
 			continue
 		}
-		header := map[string]string{"Google IAP": "X-Goog-Iap-Jwt-Assertion", "Cognito, access tokens": "X-Amzn-Oidc-Accesstoken"}[r.name]
-		t.Run(header, func(t *testing.T) {
+		t.Run(provider, func(t *testing.T) {
+			header := map[string]string{"Google IAP": "X-Goog-Iap-Jwt-Assertion", "AWS ALB": "X-Amzn-Oidc-Accesstoken"}[provider]
 			signer := testkit.NewSigner(t, r.algorithm, "key-1")
 			verifier, err := jwks.NewVerifier(r.world(t, signer).NewClient(t, r.client...), r.verifier...)
 			if err != nil {
