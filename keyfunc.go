@@ -72,6 +72,9 @@ func signerAmong(ctx context.Context, source KeySource, t *compact.Token, keys [
 	if again, ok := asOurs[rechecker](source); ok {
 		for range maxRechecks {
 			others, gaveUp := again.recheck(ctx, Header(t.Header), issuer.iss, keys, began)
+			if wait, ok := gaveUp.(notYet); ok {
+				return nil, wait.addTo(err)
+			}
 			if gaveUp != nil {
 				return nil, gaveUp
 			}

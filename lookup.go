@@ -254,7 +254,7 @@ func (c *cache) lastWord(s *snapshot, w *wanted, v verdict) error {
 // hand, which may be another one by now, and then by a refresh within the budget
 // for unknown keys, because an issuer may replace a key under its kid. It
 // returns the candidates that were not tried, if there are any; the error is
-// that of a caller who gave up waiting.
+// that of a caller who gave up waiting, or notYet.
 func (c *cache) recheck(ctx context.Context, h Header, tried []*Key, since order) ([]*Key, error) {
 	if !c.enter() {
 		return nil, nil
@@ -308,9 +308,24 @@ func (c *cache) lookAgain(w *wanted, tried []*Key, since order, gone bool) outco
 		return outcome{flight: c.joinLocked(nil, answer.Cause, false, now)}
 	case answer.Action == freshness.GiveUp && !w.replacement:
 		return outcome{err: c.unavailableLocked(w, now)}
+	case answer.Action == freshness.Throttle:
+		if wait := c.policy.NextFor(w.name(), now); wait > 0 {
+			return outcome{err: notYet(wait)}
+		}
 	}
 	return outcome{}
 }
+
+// notYet is how long it takes until the budget permits a refresh that might
+// bring another key. It says no more than that: the keys at hand decide.
+type notYet time.Duration
+
+func (d notYet) Error() string {
+	return "the next refresh that could bring another key may be in " + show.Round(time.Duration(d)).String()
+}
+
+// addTo tells it besides what the keys at hand decided.
+func (d notYet) addTo(err error) error { return fault.Add(err, "; "+d.Error()) }
 
 // without lists the keys that are not among others.
 func without(keys, others []*Key) (left []*Key) {

@@ -87,7 +87,8 @@ type (
 	// allowed the algorithm: the issuer may have replaced a key under its kid.
 	// It returns the keys that were not tried, none if it has no others. since
 	// is when the verification began: a set that was asked for later is not
-	// asked for again. The error is that of a caller who gave up waiting.
+	// asked for again. The error is that of a caller who gave up waiting, or
+	// notYet.
 	rechecker interface {
 		recheck(ctx context.Context, h Header, issuer string, tried []*Key, since order) ([]*Key, error)
 	}

@@ -226,6 +226,10 @@ func findSigner(ctx context.Context, source KeySource, again rechecker, t *compa
 	}
 	for n := 0; n < maxRechecks && again != nil && mayBeReplaced(err); n++ {
 		others, gaveUp := again.recheck(ctx, h, said.iss, keys, began)
+		if wait, ok := gaveUp.(notYet); ok {
+			err = wait.addTo(err)
+			break
+		}
 		if gaveUp != nil {
 			return nil, gaveUp
 		}

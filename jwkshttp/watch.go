@@ -48,7 +48,9 @@ func OnRefusal(f func(r *http.Request, err error)) Option {
 // [jwks.Token.ValidUntil]: for streams, WebSockets and long polls, whose token
 // was checked once and would serve for hours. The handler has to watch
 // r.Context(); [context.Cause] then matches [jwt.ErrTokenExpired] and
-// [jwks.ErrTokenInvalid]. A token without "exp" ends nothing. Default: off.
+// [jwks.ErrTokenInvalid]. A token without "exp" ends nothing. The context ends by
+// the clock of the machine, also where [jwks.WithNow] gave the verifier another.
+// Default: off.
 func EndAtExpiry() Option {
 	return option(func(c *config) error { c.endAtExpiry = true; return nil })
 }

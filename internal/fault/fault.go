@@ -74,6 +74,15 @@ func newFailure(class error, text string, reasons []error) error {
 	return &failure{text: text, chain: append([]error{class}, reasons...)}
 }
 
+// Add returns err with more text. It must be one that Invalid or Unavailable
+// made: others are returned as they are.
+func Add(err error, text string) error {
+	if f, ok := err.(*failure); ok {
+		return &failure{f.text + text, f.chain}
+	}
+	return err
+}
+
 // Malformed says what is wrong with the form of a token.
 func Malformed(text string) error { return Invalid("malformed: "+text, jwt.ErrTokenMalformed) }
 

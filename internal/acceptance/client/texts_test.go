@@ -158,6 +158,11 @@ func TestTexts_Network(t *testing.T) {
 		}, func(base string) []jwks.ClientOption {
 			return append(asKeySet(base), jwks.WithTimeout(50*time.Millisecond))
 		}), []string{"no answer within 50ms", "WithTimeout"}},
+		{"no answer in time, several attempts", func(t *testing.T) error {
+			server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+			defer server.Close()
+			return ready(t, append(asKeySet(server.URL), jwks.WithTimeout(50*time.Millisecond), jwks.WithRetries(2))...)
+		}, []string{"3 attempts", "no answer within 50ms", "WithTimeout"}},
 		{"plain http", func(t *testing.T) error { return ready(t, jwks.WithIssuer("http://idp.example")) }, []string{"AllowInsecureHTTP"}},
 		{"a placeholder", func(t *testing.T) error { return ready(t, jwks.WithIssuer("https://idp.example/{tenant}/v2.0")) }, []string{"{tenant}", "placeholder"}},
 		{"another placeholder", func(t *testing.T) error { return ready(t, jwks.WithJWKSURL("https://<your-domain>/keys")) }, []string{"your-domain", "placeholder"}},
@@ -233,6 +238,17 @@ func TestTexts_Tokens(t *testing.T) {
 		{"a slash more", verify(v, claim("iss", issuer.URL()+"/")), []string{"slash at the end"}},
 		{"trusted but for the slash", verify(multi, claim("iss", issuer.URL()+"/")), []string{"not trusted", issuer.URL() + `" is`, "slash at the end"}},
 		{"trusted but for the scheme", verify(multi, claim("iss", strings.Replace(issuer.URL(), "https:", "http:", 1))), []string{"not trusted", "scheme"}},
+		{"a bad signature, and the budget is spent", func(t *testing.T) error {
+			v := issuer.Verifier(t, jwks.WithAudience("my-api"))
+			forged := resign(append([]byte(nil), append(raw[1:64:64], raw[0])...))
+			for range 6 { // the first brings the set, and the others take what the budget has
+				if _, err := v.Verify(t.Context(), forged); strings.Contains(err.Error(), "next refresh") {
+					t.Error(err)
+				}
+			}
+			_, err := v.Verify(t.Context(), forged)
+			return err
+		}, []string{"signature does not verify", `"k1"`, "the next refresh that could bring another key may be in ", "s"}},
 		{"an unknown kid", verify(v, issuer.Sign(map[string]any{"aud": "my-api"}, jwkstest.WithKeyID("stranger"))), []string{`"stranger" not found at ` + issuer.JWKSURL(), "1 key, fetched"}},
 	})
 	if _, err := v.Verify(t.Context(), claim("aud", []string{})); strings.Contains(err.Error(), "missing") || jwks.Reason(err) != "audience" {
