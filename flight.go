@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/freshness"
+	"github.com/seed-22400188/jwks/internal/jwk"
 )
 
 // call is work that several wait for: a refresh, or a question to the user's
@@ -252,9 +253,7 @@ func (c *cache) succeedLocked(f *flight, l *loaded, now freshness.Moment) {
 		if err := next.set.untried(); err != nil {
 			c.announceLocked(notice{message: "jwks: some keys of the key set are not tried", Event: Event{Err: err}})
 		}
-		if skipped := newlySkipped(last, next); len(skipped) > 0 {
-			c.announceLocked(notice{message: "jwks: entries of the key set are not usable", skipped: skipped})
-		}
+		c.announceSkippedLocked(newlySkipped(last, next))
 	}
 	if failures > 0 {
 		c.announceLocked(notice{Event: Event{Kind: EventRecovered, Duration: now.Sub(c.failingSince), Failures: failures}})
@@ -393,9 +392,19 @@ func changes(last, next *snapshot) (added, removed, changed []string) {
 	return added, removed, changed
 }
 
+// announceSkippedLocked tells of entries that are not used.
+func (c *cache) announceSkippedLocked(secret, others []SkippedKey) {
+	if len(secret) > 0 {
+		c.announceLocked(notice{message: "jwks: private or symmetric keys are published; they are not usable here, tell the issuer", skipped: secret, alarm: true})
+	}
+	if len(others) > 0 {
+		c.announceLocked(notice{message: "jwks: entries of the key set are not usable", skipped: others})
+	}
+}
+
 // newlySkipped lists the entries that the set before did not have, or had for
-// another reason.
-func newlySkipped(last, next *snapshot) []SkippedKey {
+// another reason; secret are those that nobody should see.
+func newlySkipped(last, next *snapshot) (secret, others []SkippedKey) {
 	known := map[string]bool{}
 	name := func(e SkippedKey) string { return e.KeyID + "\x00" + e.Err.Error() }
 	if last != nil {
@@ -403,13 +412,16 @@ func newlySkipped(last, next *snapshot) []SkippedKey {
 			known[name(e)] = true
 		}
 	}
-	var fresh []SkippedKey
 	for _, e := range next.set.skipped {
-		if !known[name(e)] {
-			fresh = append(fresh, e)
+		switch {
+		case known[name(e)]:
+		case errors.Is(e.Err, jwk.ErrSecret):
+			secret = append(secret, e)
+		default:
+			others = append(others, e)
 		}
 	}
-	return fresh
+	return secret, others
 }
 
 // ids lists the kids in document order, each once.

@@ -207,6 +207,7 @@ type notice struct {
 	message string // not "": for the log alone
 	evicted int    // with EventEvicted: how many were since the last line; 0: not for the log
 	skipped []SkippedKey
+	alarm   bool // with skipped: their owner must be told
 	first   bool // with EventRefreshed: nothing was fetched before
 	at      time.Time
 	state   State
@@ -306,7 +307,7 @@ func (l *failureLog) worth(n int, now, next time.Time) bool {
 // changed, and debug for the rest.
 func (a *announcer) level(n notice) (level slog.Level, message string) {
 	switch {
-	case len(n.skipped) > 0: // most are keys for encryption
+	case len(n.skipped) > 0 && !n.alarm: // most are keys for encryption
 		return slog.LevelInfo, n.message
 	case n.message != "":
 		return slog.LevelWarn, n.message

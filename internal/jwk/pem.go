@@ -84,7 +84,7 @@ func endsInBoundary(text []byte) bool {
 // fromBlock reads one block.
 func fromBlock(block *pem.Block) (string, error) {
 	if strings.HasSuffix(block.Type, "PRIVATE KEY") {
-		return "", errors.New("private key in a PEM block of type " + show.Quote(block.Type))
+		return "", refuse(ErrSecret, "private key in a PEM block of type %s", show.Quote(block.Type))
 	}
 	read := readers[block.Type]
 	if read == nil {

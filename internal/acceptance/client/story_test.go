@@ -353,6 +353,34 @@ func TestClient_LogPlace(t *testing.T) {
 			t.Error(text)
 		}
 	})
+	testkit.Bubble(t, "a key that should be secret warns, others do not", func(t *testing.T) {
+		env := testkit.NewEnv(t)
+		var log bytes.Buffer
+		c := env.NewClient(jwks.WithLogger(slog.New(slog.NewJSONHandler(&log, nil))))
+		good, leaked, encrypting := testkit.NewSigner(t, "ES256", "a"), testkit.NewSigner(t, "ES256", "leaked"), testkit.NewSigner(t, "ES256", "enc")
+		env.Issuer.SetJWKSFault(jwkstest.Body([]byte(testkit.KeySetDocument(good.JWK(), testkit.WithMembers(leaked.JWK(), `"d":"c2VjcmV0"`),
+			strings.Replace(encrypting.JWK(), `"use":"sig"`, `"use":"enc"`, 1)))))
+		for range 3 {
+			testkit.MustRefresh(t, c)
+		}
+		levels := map[string]string{}
+		for line := range strings.Lines(log.String()) {
+			if strings.Contains(line, "not usable") {
+				var l struct {
+					Level string   `json:"level"`
+					Kid   []string `json:"kid"`
+					Error string   `json:"error"`
+				}
+				if err := json.Unmarshal([]byte(line), &l); err != nil || len(l.Kid) != 1 || levels[l.Kid[0]] != "" || l.Error == "" {
+					t.Fatalf("%s (%v)", line, err)
+				}
+				levels[l.Kid[0]] = l.Level
+			}
+		}
+		if len(levels) != 2 || levels["leaked"] != "WARN" || levels["enc"] != "INFO" || strings.Contains(log.String(), "c2VjcmV0") {
+			t.Errorf("%v in\n%s", levels, log.String())
+		}
+	})
 }
 
 // failWithRetryAfter makes each response a 503 that asks to come back later.
