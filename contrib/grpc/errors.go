@@ -152,6 +152,9 @@ func (r *refusal) Unwrap() error              { return r.cause }
 // tellPushback writes the trailer for err, if it is one to come back after, and
 // only once: clients do not retry at all when there are two of them.
 func tellPushback(err error, setTrailer func(metadata.MD)) {
+	if err == nil {
+		return
+	}
 	var r *refusal
 	if errors.As(err, &r) && r.after > 0 && r.told.CompareAndSwap(false, true) {
 		setTrailer(metadata.Pairs(pushbackKey, strconv.FormatInt(r.after.Milliseconds(), 10)))

@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"time"
+	"sync"
+	"sync/atomic"
 
 	"github.com/golang-jwt/jwt/v5"
 	"google.golang.org/grpc"
@@ -22,23 +23,22 @@ var errExpiredMeanwhile = fmt.Errorf("%w: %w during the stream", jwks.ErrTokenIn
 
 // serve runs the handler of a stream for t.
 func (g *guard) serve(srv any, stream grpc.ServerStream, ctx context.Context, t *jwks.Token, handler grpc.StreamHandler) error {
-	end := validUntil(t)
+	end := t.ValidUntil()
 	if !g.endAtExpiry || end.IsZero() {
 		return handler(srv, &streamWithContext{stream, ctx})
 	}
 	ctx, cancel := context.WithDeadlineCause(ctx, end, errExpiredMeanwhile)
 	defer cancel()
 
-	ran := &run{streamWithContext: streamWithContext{stream, ctx}, done: make(chan struct{})}
-	go ran.run(srv, handler)
-	select {
-	case <-ran.done:
-		return ran.result()
-	case <-ctx.Done():
-	}
+	ran := &run{streamWithContext: streamWithContext{stream, ctx}}
+	ran.running.Add(1)
+	go ran.run(srv, handler, cancel)
+	<-ctx.Done() // the handler has returned, or the token or the call has ended
 	if !expired(ctx) {
-		// The call itself ended, and the handler with it, as ever.
-		<-ran.done
+		ran.running.Wait() // the call itself ended, and the handler with it, as ever
+		return ran.result()
+	}
+	if ran.ended.Load() && ran.returned { // at the same moment
 		return ran.result()
 	}
 	// Recv and Send wait on a context of the transport's that no interceptor
@@ -51,18 +51,26 @@ func (g *guard) serve(srv any, stream grpc.ServerStream, ctx context.Context, t 
 func expired(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errExpiredMeanwhile) }
 
 // run is a handler in a goroutine of its own, and the stream that it serves.
-// The fields below done belong to that goroutine until done is closed.
+// The fields below ended belong to that goroutine until ended is true.
 type run struct {
 	streamWithContext
-	done     chan struct{}
+	running sync.WaitGroup
+	ended   atomic.Bool
+
 	err      error
 	returned bool
 	panicked any
 	stack    []byte
 }
 
-func (r *run) run(srv any, handler grpc.StreamHandler) {
-	defer close(r.done)
+// run ends the context when the handler has ended: to wait for that alone costs
+// less than to wait for either.
+func (r *run) run(srv any, handler grpc.StreamHandler, cancel context.CancelFunc) {
+	defer func() {
+		r.ended.Store(true)
+		r.running.Done()
+		cancel()
+	}()
 	defer func() {
 		if !r.returned {
 			if r.panicked = recover(); r.panicked != nil {
@@ -98,7 +106,7 @@ func isTimeout(err error) bool {
 func (r *run) abandoned() {
 	method, _ := grpc.Method(r.ctx)
 	go func() {
-		<-r.done
+		r.running.Wait()
 		if r.panicked != nil {
 			grpclog.Component("jwksgrpc").Errorf("%s panicked after its stream had ended: %v\n%s", method, r.panicked, r.stack)
 		}
@@ -112,7 +120,3 @@ type streamWithContext struct {
 }
 
 func (s *streamWithContext) Context() context.Context { return s.ctx }
-
-// validUntil is the moment from which the verifier would refuse t, zero for
-// never.
-func validUntil(t *jwks.Token) time.Time { return t.ExpiresAt() }

@@ -26,8 +26,8 @@ type Options struct {
 	// Scopes are required of every token, and what clients ask for when they log
 	// in. Default: none.
 	Scopes []string
-	// Logger gets a line for each refusal: status, reason, and what was wrong,
-	// but never the token. Default: none.
+	// Logger gets a line for each refusal, see [jwkshttp.WithLogger]: status,
+	// reason, and what was wrong, but never the token. Default: none.
 	Logger *slog.Logger
 }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"log/slog"
 	"math"
 	"net/http"
 	"reflect"
@@ -41,7 +40,7 @@ func Protect(v jwkshttp.TokenVerifier, o Options) (func(http.Handler) http.Handl
 		opts = append(opts, jwkshttp.RequireScopes(o.Scopes...))
 	}
 	if o.Logger != nil {
-		opts = append(opts, withLogger(o.Logger))
+		opts = append(opts, jwkshttp.WithLogger(o.Logger))
 	}
 	outside := jwkshttp.Middleware(v, opts...)
 	// The verifier judged scopes and times, with its leeway. The SDK would judge
@@ -103,15 +102,6 @@ func userID(t *jwks.Token) string {
 		subject = hex.EncodeToString(sum[:])
 	}
 	return issuer + " " + subject
-}
-
-// withLogger logs refusals and answers them as ever.
-func withLogger(l *slog.Logger) jwkshttp.Option {
-	return jwkshttp.WithErrorHandler(func(w http.ResponseWriter, r *http.Request, err error) {
-		status := jwkshttp.StatusCode(err)
-		l.WarnContext(r.Context(), "request refused", "status", status, "error", err.Error(), "method", r.Method)
-		http.Error(w, http.StatusText(status), status)
-	})
 }
 
 func isNil(v any) bool {

@@ -249,7 +249,7 @@ func TestLogger_NeverTheToken(t *testing.T) {
 	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	token := sign(issuer, map[string]any{"aud": "elsewhere"})
 	post(protected(t, newVerifier(t, issuer), o), initialize, token, "")
-	if got := log.String(); !strings.Contains(got, "elsewhere") || !strings.Contains(got, "401") || strings.Contains(got, token[:40]) {
+	if got := log.String(); !strings.Contains(got, "elsewhere") || !strings.Contains(got, "status=401") || !strings.Contains(got, "reason=audience") || strings.Contains(got, token[:40]) {
 		t.Errorf("log %q, want the reason and the status, and not the token", got)
 	}
 }
