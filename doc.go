@@ -36,6 +36,28 @@
 // Kubernetes cluster that it runs in, awsalb those of AWS load balancers, and
 // cfaccess those of Cloudflare Access.
 //
+// # Options, in the order that a reader needs
+//
+// Most programs need [WithIssuer], [WithAudience] and [WithLogger].
+//
+// Where the keys are: [WithIssuer], [WithJWKSURL], [WithDiscoveryURL],
+// [WithKeyFile], [WithKeySet]. Whose tokens count besides: [WithIssuerAliases],
+// [WithTenants]; for many issuers [TrustIssuers], [TrustIssuer] and
+// [TrustIssuerFunc].
+//
+// How they are fetched: [WithHTTPClient] or [WithTLSConfig], [WithHeader],
+// [WithTimeout]; inside a network of one's own [AllowInsecureHTTP] and
+// [WithLocalURLRewrite].
+//
+// How long they count: [WithTTL], [WithMaxStale], [WithRetention],
+// [WithRefreshLimit]. Who is told: [WithLogger], [WithObserver], [Client.Status].
+//
+// What a token must be: [WithAudience], [WithAlgorithms], [WithLeeway],
+// [WithClientID], [WithClaim], [WithRequiredClaims], [WithTokenTypes],
+// [WithAccessTokenProfile], [WithCheck]; for each issuer by rules of its own,
+// [ForIssuer]. What is given up has a name that says so: [WithoutAudienceCheck],
+// [WithoutIssuerCheck], [WithoutExpiry], [WithoutTimeChecks].
+//
 // # The path of a token
 //
 // A [Verifier] takes a token through ten steps and stops at the first error:
