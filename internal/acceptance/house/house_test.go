@@ -42,6 +42,7 @@ var layers = map[string][]string{
 	"internal/strictjson": {},
 	"internal/binding":    {"internal/fault", "internal/show"},
 	"internal/tenants":    {"internal/freshness"},
+	"internal/wellknown":  {"internal/binding"},
 	"internal/compact":    {"internal/ascii", "internal/base64url", "internal/fault", "internal/jws", "internal/show", "internal/strictjson"},
 	"internal/claims":     {"internal/ascii", "internal/binding", "internal/fault", "internal/jws", "internal/show", "internal/strictjson"},
 }
