@@ -1,0 +1,221 @@
+package main
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/seed-22400188/jwks"
+	"github.com/seed-22400188/jwks/internal/publicnet"
+	"github.com/seed-22400188/jwks/internal/show"
+)
+
+// hint is one sentence about the cause that is most likely, "" where there is
+// nothing to add. Of several causes the one that would remain after the others
+// were mended comes first: a token for somebody else is not helped by a new one.
+func (e *explained) hint() string {
+	err := e.report.Err
+	if err == nil {
+		return e.hintVerified()
+	}
+	for _, find := range []func(error) string{e.hintUnavailable, e.hintForm, e.hintKey, e.hintIssuer, e.hintClaims, e.hintTimes} {
+		if text := find(err); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+func (e *explained) hintVerified() string {
+	if e.v.ownIssuer() {
+		return "the issuer is the token's own word; to see whether your service would take it, say -issuer with the one that it trusts"
+	}
+	return ""
+}
+
+func (e *explained) hintUnavailable(err error) string {
+	if !errors.Is(err, jwks.ErrUnavailable) {
+		return ""
+	}
+	place := e.place()
+	var authority x509.UnknownAuthorityError
+	var failed *jwks.FetchError
+	switch {
+	case e.v.keys != "":
+		return "the file of -keys is not a key set that can be used: jwks keys FILE tells why"
+	case errors.As(err, &authority):
+		return "if an authority of your own signed the certificate, name it with -ca"
+	case errors.Is(err, jwks.ErrIssuerMismatch):
+		return "the issuer calls itself by another name than it was asked for: say -issuer as its document does, slash and all"
+	case errors.As(err, &failed) && failed.StatusCode == 404:
+		return "there is nothing at that place: check the URL, or name the key set with -jwks"
+	case place != "" && e.v.jwksURL == "":
+		return "jwks doctor " + place + " tells more about the issuer"
+	case place != "":
+		return "jwks keys " + place + " tells more about the key set"
+	}
+	return ""
+}
+
+// place is what was asked for keys.
+func (e *explained) place() string {
+	for _, place := range []string{e.v.jwksURL, e.v.issuer, e.iss} {
+		if place != "" {
+			return show.Place(place)
+		}
+	}
+	return ""
+}
+
+// hintForm is for what is not a signed token that can be verified.
+func (e *explained) hintForm(err error) string {
+	alg := e.header().Algorithm
+	switch {
+	case errors.Is(err, jwt.ErrTokenMalformed) && e.spaces:
+		return "there is white space inside the token: it was broken into lines, or something else was copied along"
+	case errors.Is(err, jwt.ErrTokenMalformed) && e.report.Header == nil:
+		return "this is not a whole JWT: it was cut, or is an opaque token that only its issuer can check (RFC 7662), or an encrypted one; jwks inspect shows what can be read"
+	case errors.Is(err, jwt.ErrTokenMalformed):
+		if e.verdict("claims") == jwks.StepFailed {
+			return "the issuer wrote claims that no verifier may read: that is for the issuer to mend"
+		}
+		return "something was cut off or added, or the issuer writes tokens that are not JWTs; jwks inspect shows what can be read"
+	case errors.Is(err, jwks.ErrTokenTooLarge):
+		return "ask the issuer for smaller tokens: groups and roles by reference, not by value"
+	case strings.HasPrefix(alg, "HS"):
+		return alg + " is a shared secret, not a key pair: whoever can check such a token can also make one; let the issuer sign with RS256 or ES256"
+	case strings.EqualFold(alg, "none"):
+		return "nobody signed this token"
+	}
+	return ""
+}
+
+// hintKey is for a key that is not there, or did not sign this.
+func (e *explained) hintKey(err error) string {
+	switch {
+	case errors.Is(err, jwks.ErrIssuerNotTrusted):
+		return e.hintNotTrusted()
+	case e.verdict("keys") == jwks.StepFailed && errors.Is(err, jwks.ErrKeyNotFound):
+		return e.hintNoKey()
+	case errors.Is(err, jwt.ErrTokenSignatureInvalid) && e.otherIssuer():
+		return e.otherIssuerHint()
+	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
+		return "the token was changed or cut on its way, or was signed with another environment's key of the same name"
+	case errors.Is(err, jwks.ErrAlgorithmNotAllowed) && len(e.v.algs.values) > 0:
+		return "the token says " + quote(e.header().Algorithm) + ", and -alg does not allow it"
+	}
+	return ""
+}
+
+func (e *explained) hintNotTrusted() string {
+	if e.discovered != nil && publicnet.IsNotFound(e.discovered.err) {
+		return "the host that the token names as its issuer does not exist, as far as this machine's DNS knows"
+	}
+	example := ""
+	if isURL(e.iss) {
+		example = " (-issuer " + show.Place(e.iss) + ")"
+	}
+	return "if you trust it, name the issuer with -issuer" + example + ", or its keys with -jwks or -keys: without them only a public https address is asked"
+}
+
+func (e *explained) hintNoKey() string {
+	switch {
+	case e.otherIssuer():
+		return e.otherIssuerHint()
+	case e.expired():
+		return "the token has expired and its key is gone by now: get a new one"
+	}
+	text := "the key that signed the token is not published: another environment's token, or a key that was taken out too early"
+	if place := e.place(); place != "" && e.header().KeyID != "" {
+		text += "; jwks keys " + place + " lists those that are"
+	}
+	return text
+}
+
+// otherIssuer says that the token names another issuer than was asked.
+func (e *explained) otherIssuer() bool {
+	return e.v.issuer != "" && e.iss != "" && e.iss != e.v.issuer && e.verdict("iss") == jwks.StepFailed
+}
+
+func (e *explained) otherIssuerHint() string {
+	return fmt.Sprintf("this token is of another issuer, %s; try -issuer with that if you trust it", quote(e.iss))
+}
+
+func (e *explained) hintIssuer(err error) string {
+	if !errors.Is(err, jwt.ErrTokenInvalidIssuer) {
+		return ""
+	}
+	if nearest, why := show.Overlooked(e.iss, []string{e.v.issuer}); nearest != "" {
+		return "the token's issuer and -issuer are nearly the same: " + why + ", and every byte counts"
+	}
+	if e.iss == "" {
+		return "the token has no iss, so nobody can tell whose keys are to verify it"
+	}
+	return e.otherIssuerHint()
+}
+
+// hintClaims is for claims other than times.
+func (e *explained) hintClaims(err error) string {
+	switch {
+	case errors.Is(err, jwt.ErrTokenInvalidAudience):
+		wanted := show.OneOf(e.v.audiences.values)
+		if theirs := e.audiences(); len(theirs) > 0 {
+			return fmt.Sprintf("this token was made for %s; ask the issuer for one with audience %s", show.OneOf(theirs), wanted)
+		}
+		return "this token names no audience; ask the issuer for one with audience " + wanted
+	case errors.Is(err, jwks.ErrProofRequired):
+		return "the token is bound to a key (cnf): whoever sends it must prove to have that key, which cannot be shown with the token alone"
+	case errors.Is(err, errScope):
+		return "let the client ask for the scope, and check that the user and the client may have it"
+	case e.verdict("typ") == jwks.StepFailed:
+		return "this may be an ID token where an access token was meant, or the other way round"
+	}
+	return ""
+}
+
+func (e *explained) audiences() []string {
+	for _, m := range membersOf(e.report.Claims) {
+		if m.name == "aud" {
+			return textsOf(m.value)
+		}
+	}
+	return nil
+}
+
+// hintTimes is for clocks and expiry.
+func (e *explained) hintTimes(err error) string {
+	const clocks = 10 * time.Minute
+	switch {
+	case errors.Is(err, jwt.ErrTokenExpired):
+		if t, ok := e.claimTime("exp"); ok && e.now.Sub(t) < clocks {
+			return "get a new token; if it was fresh, compare the clocks here and at the issuer"
+		}
+		return "get a new token: this one is no longer good, and that cannot be mended"
+	case errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
+		name := "nbf"
+		if errors.Is(err, jwt.ErrTokenUsedBeforeIssued) {
+			name = "iat"
+		}
+		if t, ok := e.claimTime(name); ok && t.Sub(e.now) < clocks {
+			return "compare the clocks here and at the issuer: the token is from the future by " + span(t.Sub(e.now))
+		}
+		return "the token is from the future: times are in seconds since 1970, not in milliseconds, and by UTC"
+	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing) && !e.has("exp"):
+		return "the token has no exp: it would be good for ever, and no verifier should take it"
+	}
+	return ""
+}
+
+func (e *explained) has(name string) bool {
+	return slices.ContainsFunc(membersOf(e.report.Claims), func(m member) bool { return m.name == name })
+}
+
+func (e *explained) expired() bool {
+	t, ok := e.claimTime("exp")
+	return ok && !e.now.Before(t.Add(e.v.leeway))
+}
