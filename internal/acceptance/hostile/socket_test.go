@@ -87,6 +87,9 @@ func gzipBomb(t *testing.T) []byte {
 	return append(bomb, compressed([]byte(`{"keys":[]}`))...)
 }
 
+// unanswered is what is told of an answer that does not come, or does not end.
+const unanswered = "no answer within 2s"
+
 // generated are the answers that the manifest wants made, and how they may be
 // refused: by what is in them, or before that by how they came.
 func generated(t *testing.T, good []byte) map[string]struct {
@@ -131,7 +134,7 @@ func generated(t *testing.T, good []byte) map[string]struct {
 				case <-time.After(time.Second):
 				}
 			}
-		}, false, "no answer within 300ms"},
+		}, false, unanswered},
 		"gen-endless-whitespace": {func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write(good)
 			stream(w, spaces, 1<<30)
@@ -155,7 +158,7 @@ func generated(t *testing.T, good []byte) map[string]struct {
 			_, _ = w.Write(good)
 		}, false, ""},
 		"a closed connection": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, false, ""},
-		"no answer at all":    {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, false, "no answer within 300ms"},
+		"no answer at all":    {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, false, unanswered},
 		"gzip that is none": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			_, _ = w.Write(good)
@@ -172,9 +175,18 @@ type hostileClient struct {
 	check  *jwks.Verifier
 }
 
-func newHostileClient(t *testing.T, server *hostileServer, good *testkit.Signer) *hostileClient {
+// patience is how long an answer of a kind may take: those that come in the end
+// have all the time that a busy machine needs.
+func patience(says string) time.Duration {
+	if says == unanswered {
+		return 2 * time.Second
+	}
+	return time.Minute
+}
+
+func newHostileClient(t *testing.T, server *hostileServer, good *testkit.Signer, timeout time.Duration) *hostileClient {
 	t.Helper()
-	c, err := jwks.NewClient(jwks.WithJWKSURL(server.url), jwks.WithTimeout(300*time.Millisecond), jwks.WithRetries(0))
+	c, err := jwks.NewClient(jwks.WithJWKSURL(server.url), jwks.WithTimeout(timeout), jwks.WithRetries(0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,12 +211,8 @@ func (h *hostileClient) refresh(t *testing.T) (*jwks.KeySet, error) {
 	t.Helper()
 	var set *jwks.KeySet
 	var err error
-	began := time.Now()
 	if n := testkit.Allocated(func() { set, err = h.client.Refresh(t.Context()) }); n > 24<<20 {
 		t.Errorf("%d bytes are allocated", n)
-	}
-	if took := time.Since(began); took > 3*time.Second { // 300 ms, on a busy machine
-		t.Errorf("takes %v", took)
 	}
 	return set, err
 }
@@ -227,8 +235,9 @@ func TestHostile_DocumentsOverHTTP(t *testing.T) {
 	for _, entry := range entries {
 		t.Run(entry.File, func(t *testing.T) {
 			server.answers(document(set))
-			h := newHostileClient(t, server, good)
 			reply, made := bad[entry.File]
+			timeout := patience(reply.says)
+			h := newHostileClient(t, server, good, timeout)
 			if !made {
 				body, err := os.ReadFile(testkit.Testdata(t, "hostile", entry.File))
 				if errors.Is(err, os.ErrNotExist) {
@@ -269,7 +278,7 @@ func TestHostile_DocumentsOverHTTP(t *testing.T) {
 				t.Errorf("status %+v", st)
 			}
 			// A client that never had a set has none now, and says why.
-			fresh, err := jwks.NewClient(jwks.WithJWKSURL(server.url), jwks.WithTimeout(300*time.Millisecond), jwks.WithRetries(0))
+			fresh, err := jwks.NewClient(jwks.WithJWKSURL(server.url), jwks.WithTimeout(timeout), jwks.WithRetries(0))
 			if err != nil {
 				t.Fatal(err)
 			}
