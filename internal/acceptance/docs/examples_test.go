@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -92,4 +93,54 @@ func hasOutput(f *ast.File, fn *ast.FuncDecl) bool {
 		}
 	}
 	return false
+}
+
+// TestOptions_Listed: docs/options.md names every option, so that nobody has to
+// know the package documentation to find one.
+func TestOptions_Listed(t *testing.T) {
+	root := testkit.Root(t)
+	page, err := os.ReadFile(filepath.Join(root, "docs", "options.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, folder := range []string{".", "jwkshttp"} {
+		for _, name := range optionsOf(t, filepath.Join(root, folder)) {
+			n++
+			if !strings.Contains(string(page), "`"+name+"`") {
+				t.Errorf("docs/options.md does not name %s", name)
+			}
+		}
+	}
+	if n < 60 {
+		t.Errorf("%d options were found, want more", n)
+	}
+}
+
+// optionsOf lists the exported functions of a package that return an option.
+func optionsOf(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok || fn.Recv != nil || !fn.Name.IsExported() || fn.Type.Results.NumFields() != 1 {
+				continue
+			}
+			if result, ok := fn.Type.Results.List[0].Type.(*ast.Ident); ok && strings.HasSuffix(result.Name, "Option") {
+				names = append(names, fn.Name.Name)
+			}
+		}
+	}
+	return names
 }
