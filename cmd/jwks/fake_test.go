@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -26,7 +27,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
+	"github.com/seed-22400188/jwks/internal/jwk"
 )
 
 // fake is an issuer on loopback, by https, that has nothing wrong with it until
@@ -151,17 +152,17 @@ func (f *fake) serveKeys(w http.ResponseWriter, r *http.Request) {
 // key is a JWK as an object to change.
 type key map[string]any
 
-func publicKey(t *testing.T, public any, kid string) key {
+func publicKey(t *testing.T, public crypto.PublicKey, kid string) key {
 	t.Helper()
-	text, err := jose.JSONWebKey{Key: public, KeyID: kid, Use: "sig"}.MarshalJSON()
+	text, err := jwk.FromPublic(public, kid, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var k key
-	if err := json.Unmarshal(text, &k); err != nil {
+	if err := json.Unmarshal([]byte(text), &k); err != nil {
 		t.Fatal(err)
 	}
-	return k
+	return k.with("use", "sig")
 }
 
 func (k key) with(name string, value any) key {

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/seed-22400188/jwks"
 	"github.com/seed-22400188/jwks/internal/publicnet"
 	"github.com/seed-22400188/jwks/internal/show"
@@ -20,16 +18,21 @@ import (
 // were mended comes first: a token for somebody else is not helped by a new one.
 func (e *explained) hint() string {
 	err := e.report.Err
-	if err == nil {
+	switch {
+	case err == nil:
 		return e.hintVerified()
+	case errors.Is(err, jwks.ErrUnavailable):
+		return e.hintUnavailable(err)
 	}
-	for _, find := range []func(error) string{e.hintUnavailable, e.hintForm, e.hintKey, e.hintIssuer, e.hintClaims, e.hintTimes} {
-		if text := find(err); text != "" {
+	for _, find := range []func() string{e.hintForm, e.hintKey, e.hintIssuer, e.hintClaims, e.hintTimes} {
+		if text := find(); text != "" {
 			return text
 		}
 	}
 	return ""
 }
+
+func (e *explained) failed(step string) bool { return e.verdict(step) == jwks.StepFailed }
 
 func (e *explained) hintVerified() string {
 	if e.v.ownIssuer() {
@@ -39,9 +42,6 @@ func (e *explained) hintVerified() string {
 }
 
 func (e *explained) hintUnavailable(err error) string {
-	if !errors.Is(err, jwks.ErrUnavailable) {
-		return ""
-	}
 	place := e.place()
 	var authority x509.UnknownAuthorityError
 	var failed *jwks.FetchError
@@ -73,41 +73,43 @@ func (e *explained) place() string {
 }
 
 // hintForm is for what is not a signed token that can be verified.
-func (e *explained) hintForm(err error) string {
+func (e *explained) hintForm() string {
 	alg := e.header().Algorithm
+	malformed := e.failed("form") || e.failed("header")
 	switch {
-	case errors.Is(err, jwt.ErrTokenMalformed) && e.spaces:
-		return "there is white space inside the token: it was broken into lines, or something else was copied along"
-	case errors.Is(err, jwt.ErrTokenMalformed) && e.report.Header == nil:
-		return "this is not a whole JWT: it was cut, or is an opaque token that only its issuer can check (RFC 7662), or an encrypted one; jwks inspect shows what can be read"
-	case errors.Is(err, jwt.ErrTokenMalformed):
-		if e.verdict("claims") == jwks.StepFailed {
-			return "the issuer wrote claims that no verifier may read: that is for the issuer to mend"
-		}
-		return "something was cut off or added, or the issuer writes tokens that are not JWTs; jwks inspect shows what can be read"
-	case errors.Is(err, jwks.ErrTokenTooLarge):
+	case e.failed("size"):
 		return "ask the issuer for smaller tokens: groups and roles by reference, not by value"
-	case strings.HasPrefix(alg, "HS"):
+	case malformed && e.spaces:
+		return "there is white space inside the token: it was broken into lines, or something else was copied along"
+	case malformed && e.report.Header == nil:
+		return "this is not a whole JWT: it was cut, or is an opaque token that only its issuer can check (RFC 7662), or an encrypted one; jwks inspect shows what can be read"
+	case malformed:
+		return "something was cut off or added, or the issuer writes what verifiers refuse; jwks inspect shows what can be read"
+	case e.failed("algorithm") && strings.HasPrefix(alg, "HS"):
 		return alg + " is a shared secret, not a key pair: whoever can check such a token can also make one; let the issuer sign with RS256 or ES256"
-	case strings.EqualFold(alg, "none"):
+	case e.failed("algorithm") && strings.EqualFold(alg, "none"):
 		return "nobody signed this token"
+	case e.failed("algorithm") && len(e.v.algs.values) > 0:
+		return "the token says " + quote(alg) + ", and -alg does not allow it"
 	}
 	return ""
 }
 
 // hintKey is for a key that is not there, or did not sign this.
-func (e *explained) hintKey(err error) string {
+func (e *explained) hintKey() string {
 	switch {
-	case errors.Is(err, jwks.ErrIssuerNotTrusted):
+	case e.failed("issuer"):
 		return e.hintNotTrusted()
-	case e.verdict("keys") == jwks.StepFailed && errors.Is(err, jwks.ErrKeyNotFound):
+	case e.failed("keys") && errors.Is(e.step("keys").Err, jwks.ErrKeyNotFound):
 		return e.hintNoKey()
-	case errors.Is(err, jwt.ErrTokenSignatureInvalid) && e.otherIssuer():
+	case e.failed("keys"):
+		return "the key that the token names is for other algorithms: the header may have been changed, or the issuer's document is wrong"
+	case e.failed("signature") && e.otherIssuer():
 		return e.otherIssuerHint()
-	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
+	case e.failed("signature"):
 		return "the token was changed or cut on its way, or was signed with another environment's key of the same name"
-	case errors.Is(err, jwks.ErrAlgorithmNotAllowed) && len(e.v.algs.values) > 0:
-		return "the token says " + quote(e.header().Algorithm) + ", and -alg does not allow it"
+	case e.failed("claims"):
+		return "the issuer wrote claims that no verifier may read: that is for the issuer to mend"
 	}
 	return ""
 }
@@ -146,33 +148,32 @@ func (e *explained) otherIssuerHint() string {
 	return fmt.Sprintf("this token is of another issuer, %s; try -issuer with that if you trust it", quote(e.iss))
 }
 
-func (e *explained) hintIssuer(err error) string {
-	if !errors.Is(err, jwt.ErrTokenInvalidIssuer) {
+func (e *explained) hintIssuer() string {
+	switch nearest, why := show.Overlooked(e.iss, []string{e.v.issuer}); {
+	case !e.failed("iss"):
 		return ""
-	}
-	if nearest, why := show.Overlooked(e.iss, []string{e.v.issuer}); nearest != "" {
-		return "the token's issuer and -issuer are nearly the same: " + why + ", and every byte counts"
-	}
-	if e.iss == "" {
+	case e.iss == "":
 		return "the token has no iss, so nobody can tell whose keys are to verify it"
+	case nearest != "":
+		return "the token's issuer and -issuer are nearly the same: " + why + ", and every byte counts"
 	}
 	return e.otherIssuerHint()
 }
 
 // hintClaims is for claims other than times.
-func (e *explained) hintClaims(err error) string {
+func (e *explained) hintClaims() string {
 	switch {
-	case errors.Is(err, jwt.ErrTokenInvalidAudience):
+	case e.failed("aud"):
 		wanted := show.OneOf(e.v.audiences.values)
 		if theirs := e.audiences(); len(theirs) > 0 {
 			return fmt.Sprintf("this token was made for %s; ask the issuer for one with audience %s", show.OneOf(theirs), wanted)
 		}
 		return "this token names no audience; ask the issuer for one with audience " + wanted
-	case errors.Is(err, jwks.ErrProofRequired):
+	case e.failed("proof"):
 		return "the token is bound to a key (cnf): whoever sends it must prove to have that key, which cannot be shown with the token alone"
-	case errors.Is(err, errScope):
+	case e.failed("check"):
 		return "let the client ask for the scope, and check that the user and the client may have it"
-	case e.verdict("typ") == jwks.StepFailed:
+	case e.failed("typ"):
 		return "this may be an ID token where an access token was meant, or the other way round"
 	}
 	return ""
@@ -188,25 +189,26 @@ func (e *explained) audiences() []string {
 }
 
 // hintTimes is for clocks and expiry.
-func (e *explained) hintTimes(err error) string {
+func (e *explained) hintTimes() string {
 	const clocks = 10 * time.Minute
 	switch {
-	case errors.Is(err, jwt.ErrTokenExpired):
+	case e.failed("exp") && !e.has("exp"):
+		return "the token has no exp: it would be good for ever, and no verifier should take it"
+	case e.failed("exp"):
 		if t, ok := e.claimTime("exp"); ok && e.now.Sub(t) < clocks {
 			return "get a new token; if it was fresh, compare the clocks here and at the issuer"
 		}
 		return "get a new token: this one is no longer good, and that cannot be mended"
-	case errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
-		name := "nbf"
-		if errors.Is(err, jwt.ErrTokenUsedBeforeIssued) {
-			name = "iat"
-		}
-		if t, ok := e.claimTime(name); ok && t.Sub(e.now) < clocks {
+	}
+	for _, name := range []string{"nbf", "iat"} {
+		t, ok := e.claimTime(name)
+		switch {
+		case !e.failed(name) || !ok:
+		case t.Sub(e.now) < clocks:
 			return "compare the clocks here and at the issuer: the token is from the future by " + span(t.Sub(e.now))
+		default:
+			return "the token is from the future: times are in seconds since 1970 by UTC, and somebody's clock or time zone is wrong"
 		}
-		return "the token is from the future: times are in seconds since 1970, not in milliseconds, and by UTC"
-	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing) && !e.has("exp"):
-		return "the token has no exp: it would be good for ever, and no verifier should take it"
 	}
 	return ""
 }
