@@ -7,16 +7,20 @@ import "time"
 type facts struct {
 	deadline time.Duration // of one refresh
 
-	loaded bool // there is a set to answer from; never without a cache
-	Schedule
+	loaded             bool // there is a set to answer from; never without a cache
+	refreshing         bool // a refresh is under way
+	firstAttemptFailed bool // its first, and others follow
+	yielding           bool // refreshes ended because another replica holds the lease
 
-	refreshing         bool   // a refresh is under way
-	began              Moment // when it began
-	firstAttemptFailed bool   // and others follow
+	Schedule
+	began Moment // when the refresh under way began
 
 	failures     int    // failed refreshes since the last success
 	retryAt      Moment // end of the backoff
 	failingUntil Moment // until then the source counts as failing
+
+	yieldedAt Moment // when the first of those that yielded began
+	lookAt    Moment // when the next is due
 }
 
 func (f *facts) begin(now Moment) {
@@ -107,7 +111,7 @@ func (f *facts) decide(now Moment, q question) Action {
 
 func (f *facts) decideFresh(now Moment, q question, noWait bool) Action {
 	switch {
-	case q.found && now >= f.Refresh && !f.refreshing && !noWait:
+	case q.found && now >= max(f.Refresh, f.lookAt) && !f.refreshing && !noWait:
 		return ServeAndRefresh
 	case q.found:
 		return Serve
@@ -123,20 +127,23 @@ func (f *facts) decideFresh(now Moment, q question, noWait bool) Action {
 }
 
 func (f *facts) decideStale(now Moment, q question, noWait bool) Action {
-	attempting := f.attempting(now)
-	inTime := attempting && f.began < f.Expiry // the refresh is merely slow
+	attempting, yields := f.attempting(now), f.yields(now)
+	inTime := yields || attempting && f.began < f.Expiry // the refresh is merely slow
 	attemptFailed := attempting && f.firstAttemptFailed
-	failing := noWait || attemptFailed || now < f.failingUntil || attempting && f.began < f.failingUntil
+	failing := noWait || attemptFailed || f.isFailing(now)
 	if q.found {
+		idle := !f.refreshing && !noWait && now >= f.lookAt
 		switch {
+		case yields && idle:
+			return ServeAndRefresh
 		case inTime:
 			return Serve
 		case !failing:
 			return AwaitOrServeStale
-		case f.refreshing || noWait:
-			return ServeStale
-		default:
+		case idle:
 			return ServeStaleAndRefresh
+		default:
+			return ServeStale
 		}
 	}
 	switch {
@@ -147,6 +154,12 @@ func (f *facts) decideStale(now Moment, q question, noWait bool) Action {
 	default: // the next attempt may bring what was published meanwhile
 		return Await
 	}
+}
+
+// isFailing says that the source counts as failing: because of a failure that is
+// not long ago, or was not when what is under way began.
+func (f *facts) isFailing(now Moment) bool {
+	return now < f.failingUntil || f.attempting(now) && f.began < f.failingUntil || f.yieldsFailing(now)
 }
 
 // quietUntil is the moment until which lookups that the set answers need not
@@ -172,13 +185,20 @@ func (f *facts) quietUntil(now Moment, staleAnnounced bool) Moment {
 // decision.
 func (f *facts) nextChange(now Moment) Moment {
 	next := Never
-	for _, at := range [...]Moment{f.Refresh, f.Expiry, f.StaleEnd, f.retryAt, f.failingUntil} {
+	for _, at := range [...]Moment{f.Refresh, f.Expiry, f.StaleEnd, f.retryAt, f.failingUntil, f.lookAt} {
 		if at > now {
 			next = min(next, at)
 		}
 	}
 	if f.attempting(now) {
 		next = min(next, f.began.Add(f.deadline))
+	}
+	if f.yielding {
+		for _, at := range [...]Moment{f.yieldedAt.Add(f.deadline), f.yieldedAt.Add(f.deadline + Patience)} {
+			if at > now {
+				next = min(next, at)
+			}
+		}
 	}
 	return next
 }

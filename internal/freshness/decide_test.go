@@ -246,6 +246,11 @@ func eachFacts(yield func(facts)) {
 					yield(refreshing(f, began))
 					yield(attemptFailed(refreshing(f, began)))
 				}
+				for yieldedAt := Moment(0); yieldedAt <= last; yieldedAt += 3 {
+					f.yielding, f.yieldedAt, f.lookAt = true, yieldedAt, yieldedAt+2
+					yield(f)
+					yield(refreshing(f, yieldedAt+2))
+				}
 			}
 		}
 	}
@@ -303,6 +308,10 @@ func randomFacts() (f facts, now Moment, staleAnnounced bool) {
 		case !f.refreshing:
 		case rand.IntN(4) == 0:
 			f.firstAttemptFailed = true
+		case rand.IntN(8) == 0:
+			p := Policy{facts: f}
+			p.Yield(now, rand.Float64())
+			f = p.facts
 		case rand.IntN(2) == 0:
 			f.fail(now, backoff(f.failures+1, upTo(maxRetryAfter), rand.Float64()))
 		default:
@@ -317,7 +326,7 @@ func randomFacts() (f facts, now Moment, staleAnnounced bool) {
 // The same with times as they are, on states that a client goes through.
 func TestQuietUntil_EqualsDecideInRealTimes(t *testing.T) {
 	quiet := 0
-	for range 200_000 {
+	for range 300_000 {
 		f, now, announced := randomFacts()
 		until := f.quietUntil(now, announced)
 		silent := func(at Moment) bool {

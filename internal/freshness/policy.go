@@ -236,7 +236,7 @@ func (p *Policy) Due() Moment {
 	if p.cfg.Static || p.cfg.NoCache || p.facts.refreshing {
 		return Never
 	}
-	return max(p.facts.Refresh, p.facts.retryAt)
+	return max(p.facts.Refresh, p.facts.retryAt, p.facts.lookAt)
 }
 
 // State says how far the set that lookups may use has aged: Empty without one,
