@@ -40,7 +40,7 @@ race: ## run them under the race detector
 lint: ## gofmt, vet, doc comments, go.mod, staticcheck, workflows
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
-	$(GO) run ./internal/doccheck . ./jwkstest ./jwkshttp ./dpop ./cfaccess ./awsalb ./jwkskube ./cmd/jwks
+	$(GO) run ./internal/doccheck . ./jwkstest ./jwkshttp ./jwksstore ./dpop ./cfaccess ./awsalb ./jwkskube ./cmd/jwks
 	$(GO) mod tidy -diff
 	$(GO) run $(STATICCHECK) ./...
 	cd internal/repocheck && $(GO) run . workflows ../..

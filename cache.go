@@ -10,6 +10,7 @@ import (
 	"github.com/seed-22400188/jwks/internal/binding"
 	"github.com/seed-22400188/jwks/internal/freshness"
 	"github.com/seed-22400188/jwks/internal/show"
+	"github.com/seed-22400188/jwks/internal/storelink"
 	"github.com/seed-22400188/jwks/internal/tenants"
 )
 
@@ -46,6 +47,8 @@ type cache struct {
 	lastErrorAt  freshness.Moment
 	failingSince freshness.Moment // when the first of the failures in a row came
 
+	store *storelink.Link // nil: none
+
 	staleCopyTold bool // that a cache on the way gives copies older than the TTL
 }
 
@@ -64,6 +67,9 @@ func (c *cache) open(cfg cacheConfig, o origin) {
 	c.policy, c.binding = freshness.New(cfg.policy), cfg.binding
 	c.announcer.logger, c.announcer.observer, c.announcer.place = o.cfg.logger, o.cfg.observer, o.place()
 	c.life, c.end = context.WithCancel(context.Background())
+	if o.cfg.store != nil {
+		c.store = newStore(o.cfg, c.storeFailed)
+	}
 }
 
 // clock gives the moments of the policy. It is monotonic.
@@ -136,6 +142,24 @@ func timeOf(m, now freshness.Moment, wall time.Time) time.Time {
 	return wall.Add(m.Sub(now))
 }
 
+// tellSetLocked announces a set that has come in place of the last one, and what
+// is odd about it.
+func (c *cache) tellSetLocked(n notice, last, next *snapshot) {
+	if c.binding == nil && next.binding != nil {
+		c.binding = next.binding
+		c.announceLocked(notice{message: "jwks: keys are bound to the issuer that the discovery document names; say WithIssuer to check it"})
+	}
+	n.first = last == nil || last.seeded()
+	c.announceLocked(n)
+	if last != nil && last.set == next.set {
+		return
+	}
+	if err := next.set.untried(); err != nil {
+		c.announceLocked(notice{message: "jwks: some keys of the key set are not tried", Event: Event{Err: err}})
+	}
+	c.announceSkippedLocked(newlySkipped(last, next))
+}
+
 // unlockAndDeliver gives the lock back, and then delivers the events that were
 // queued under it.
 func (c *cache) unlockAndDeliver() {
@@ -190,6 +214,9 @@ func (c *cache) status() Status {
 		if now < r.until {
 			st.Retained = append(st.Retained, r.keys.ids()...)
 		}
+	}
+	if s.from != nil && s.from.stored {
+		st.Stored = s.from.fetchedAt
 	}
 	st.FetchedAt, st.ExpiresAt, st.StaleUntil = at(s.fetchedAt), at(schedule.Expiry), at(schedule.StaleEnd)
 	return st

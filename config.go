@@ -68,6 +68,7 @@ type clientConfig struct {
 	observer func(Event)
 
 	accelerator Accelerator
+	store       *storeConfig // nil: none
 
 	list          int            // that the options at hand are of: 0, or 1 for those that come after [ownOptions]
 	said          map[string]int // the list of each option that has rivals
@@ -102,6 +103,9 @@ func newClientConfig(opts []ClientOption) (*clientConfig, []error) {
 // check checks what needs all options to be known.
 func (c *clientConfig) check() []error {
 	errs := append(c.settleRivals(), c.checkURLs()...)
+	if err := c.checkStore(); err != nil {
+		errs = append(errs, err)
+	}
 	if !c.hasSource {
 		errs = append(errs, configError("NewClient", "no source: want WithIssuer, WithJWKSURL, WithDiscoveryURL, WithKeyFile or WithKeySet"))
 	}
@@ -243,6 +247,12 @@ var rivals = []struct {
 	{"WithKeyFile", "WithDiscoveryURL",
 		func(c *clientConfig) { c.keyFile = "" },
 		func(c *clientConfig) { c.discoveryURL = "" }},
+	{"WithStore", "WithoutCache",
+		func(c *clientConfig) { c.store = nil },
+		func(c *clientConfig) { c.noCache = false }},
+	{"WithStore", "WithKeyFile",
+		func(c *clientConfig) { c.store = nil },
+		func(c *clientConfig) { c.keyFile = "" }},
 }
 
 // settleRivals refuses rivals in one list of options. Of rivals in two lists

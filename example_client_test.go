@@ -15,6 +15,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/seed-22400188/jwks"
+	"github.com/seed-22400188/jwks/jwksstore"
 	"github.com/seed-22400188/jwks/jwkstest"
 )
 
@@ -332,4 +333,37 @@ func ExampleWithKeyFile() {
 	}
 	fmt.Println(key.ID(), key.Type())
 	// Output: k1 EC
+}
+
+// A service that is restarted while its issuer is down goes on with the keys of
+// the process before it.
+func ExampleWithStore() {
+	issuer := jwkstest.Start(jwkstest.WithAlgorithms("ES256"))
+	defer issuer.Close()
+	store := jwksstore.Memory()                                   // a service takes jwksstore.Dir, a fleet contrib/redis
+	secret := []byte("32 random bytes, the same in all replicas") // from where the service has its secrets
+
+	for _, process := range []string{"first", "second"} {
+		client, err := jwks.NewClient(
+			jwks.WithIssuer(issuer.URL()),
+			jwks.WithHTTPClient(issuer.HTTPClient()),
+			jwks.WithStore(store, secret),
+		)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		key, err := client.Key(context.Background(), "k1")
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		status := client.Status()
+		fmt.Printf("%s: %s, stored %t\n", process, key.ID(), !status.Stored.IsZero())
+		client.Close() // waits until the keys are saved
+		issuer.SetFault(jwkstest.DropConnection())
+	}
+	// Output:
+	// first: k1, stored false
+	// second: k1, stored true
 }

@@ -60,39 +60,40 @@ type flight struct {
 	wanted        *wanted       // of the lookup that began it, nil if none did
 	firstError    error         // why the first attempt failed; guarded by the cache's lock
 	overdue       bool          // it outlived its deadline, and says nothing about the source; set before done is closed
+	consultation                // of the store
 }
 
-// wait waits for the refresh to end, under the waiter's own context. With
-// orAttempt it also returns, with false, when the first attempt has failed.
-func (f *flight) wait(ctx context.Context, orAttempt bool) (finished bool, err error) {
-	if orAttempt {
-		return f.call.wait(ctx, f.attemptFailed)
-	}
-	return f.call.wait(ctx, nil)
+// purpose is why a refresh begins.
+type purpose struct {
+	cause  freshness.Cause
+	found  bool // nothing but its age is known against the set at hand
+	direct bool // the store has no say: the issuer is asked
 }
 
-// startLocked begins a refresh unless one is under way. found says that nothing
-// but its age is known against the set at hand.
-func (c *cache) startLocked(cause freshness.Cause, found bool, now freshness.Moment) *flight {
+// startLocked begins a refresh unless one is under way.
+func (c *cache) startLocked(p purpose, now freshness.Moment) *flight {
 	if c.flight != nil {
 		return c.flight
 	}
-	f := &flight{cause: cause, began: now, order: order(refreshes.Add(1)), attemptFailed: make(chan struct{})}
+	f := &flight{cause: p.cause, began: now, order: order(refreshes.Add(1)), attemptFailed: make(chan struct{})}
 	f.done = make(chan struct{})
 	f.ctx, f.end = context.WithTimeout(context.Background(), c.cfg.deadline)
+	if c.store != nil {
+		c.prepare(&f.consultation, p, now)
+	}
 	c.flight = f
 	c.policy.Begin(now)
 	c.updateQuietUntilLocked(now)
 	q := inquiry{
-		cause:              cause,
-		conditional:        c.policy.Conditional(cause, found, now),
+		cause:              p.cause,
+		conditional:        c.policy.Conditional(p.cause, p.found, now),
 		binding:            c.binding,
 		firstAttemptFailed: func(err error) { c.firstAttemptFailed(f, err) },
 	}
 	if last := c.current.Load(); last != nil && !last.seeded() {
 		q.last = &last.loaded
 	}
-	if c.kept != nil && cause != freshness.OnDemand {
+	if c.kept != nil && p.cause != freshness.OnDemand {
 		q.kept, f.reused = c.kept, c.kept.metadata
 	}
 	c.kept = nil
@@ -112,6 +113,10 @@ func (c *cache) run(f *flight, q inquiry) {
 			c.finish(f, nil, c.origin.abandonedError())
 		}
 	}()
+	if c.store != nil && c.consult(f, &q) {
+		returned = true
+		return
+	}
 	l, err := c.origin.load(f.ctx, q)
 	returned = true
 	c.finish(f, l, err)
@@ -134,9 +139,7 @@ func (c *cache) firstAttemptFailed(f *flight, err error) {
 func (c *cache) finish(f *flight, l *loaded, err error) {
 	c.mu.Lock()
 	defer c.unlockAndDeliver()
-	c.flight = nil
-	if c.closed { // what came too late is dropped
-		f.err = c.closedError()
+	if !c.endLocked(f) {
 		return
 	}
 	now := c.clock.now()
@@ -149,11 +152,24 @@ func (c *cache) finish(f *flight, l *loaded, err error) {
 		c.failLocked(f, err, now)
 	} else {
 		c.succeedLocked(f, l, now)
+		if c.store != nil && f.mayStore.Load() {
+			c.save(f.result)
+		}
 	}
-	if c.landed != nil {
+}
+
+// endLocked ends a refresh, before its result is taken in. It returns false when
+// the cache is closed: what comes too late is dropped.
+func (c *cache) endLocked(f *flight) bool {
+	c.flight = nil
+	if c.landed != nil { // who waits for it needs the lock
 		close(c.landed)
 		c.landed = nil
 	}
+	if c.closed {
+		f.err = c.closedError()
+	}
+	return !c.closed
 }
 
 // keepDocumentLocked keeps the discovery document of a refresh that failed after
@@ -244,17 +260,7 @@ func (c *cache) succeedLocked(f *flight, l *loaded, now freshness.Moment) {
 	f.result = next
 	c.current.Store(next)
 	c.updateQuietUntilLocked(now)
-	if c.binding == nil && l.binding != nil {
-		c.binding = l.binding
-		c.announceLocked(notice{message: "jwks: keys are bound to the issuer that the discovery document names; say WithIssuer to check it"})
-	}
-	c.announceLocked(notice{Event: event, first: last == nil || last.seeded()})
-	if changed {
-		if err := next.set.untried(); err != nil {
-			c.announceLocked(notice{message: "jwks: some keys of the key set are not tried", Event: Event{Err: err}})
-		}
-		c.announceSkippedLocked(newlySkipped(last, next))
-	}
+	c.tellSetLocked(notice{Event: event}, last, next)
 	if failures > 0 {
 		c.announceLocked(notice{Event: Event{Kind: EventRecovered, Duration: now.Sub(c.failingSince), Failures: failures}})
 	}
@@ -285,10 +291,10 @@ func (c *cache) refresh(ctx context.Context) (*snapshot, error) {
 		if f == nil {
 			return nil, c.closedError()
 		}
-		if _, err := f.wait(ctx, false); err != nil {
+		if _, err := f.wait(ctx, nil); err != nil {
 			return nil, c.gaveUpError(err)
 		}
-		if doubts {
+		if doubts && !f.unasked {
 			return f.result, f.err
 		}
 	}
@@ -305,7 +311,7 @@ func (c *cache) demand() (f *flight, doubts bool) {
 		return nil, false
 	}
 	now := c.clock.now()
-	f = c.startLocked(freshness.OnDemand, false, now)
+	f = c.startLocked(purpose{cause: freshness.OnDemand}, now)
 	if f.cause != freshness.ForAge {
 		return f, true
 	}
@@ -342,7 +348,7 @@ func (c *cache) refreshIfDue() (landed <-chan struct{}, wait time.Duration) {
 	}
 	now := c.clock.now()
 	if c.policy.Due() <= now {
-		c.startLocked(freshness.ForAge, true, now)
+		c.startLocked(purpose{cause: freshness.ForAge, found: true}, now)
 	}
 	if c.landed == nil {
 		c.landed = make(chan struct{})

@@ -406,9 +406,7 @@ func (c *issuersConfig) checkCommon() []error {
 		errs = append(errs, configError("WithClientOptions", "WithIssuerAliases is for one issuer; give it to TrustIssuer"))
 	}
 	if c.anyIssuer {
-		if common.sendsSecrets() {
-			errs = append(errs, configError("WithClientOptions", "WithHeader and WithHeaderFunc contradict TrustAnyIssuer, but for User-Agent and Accept: whoever made a token would be sent them"))
-		}
+		errs = append(errs, common.checkForAnyone()...)
 		c.guarded = guardedClient(common)
 	}
 	return errs

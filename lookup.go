@@ -116,8 +116,8 @@ type outcome struct {
 	keys     []*Key
 	err      error
 
-	flight    *flight // not nil: wait for it and look again
-	orAttempt bool    // or until its first attempt has failed
+	flight *flight         // not nil: wait for it and look again
+	early  <-chan struct{} // or until this is closed
 }
 
 // find answers a lookup as the policy says. It returns the snapshot that
@@ -136,11 +136,11 @@ func (c *cache) find(ctx context.Context, w *wanted) (*snapshot, []*Key, error) 
 			return o.snapshot, o.keys, o.err
 		}
 		f := o.flight
-		finished, err := f.wait(ctx, o.orAttempt)
+		finished, err := f.wait(ctx, o.early)
 		switch {
 		case err != nil:
 			return nil, nil, c.gaveUpError(err)
-		case !finished: // its first attempt failed: the stale set answers
+		case !finished: // its first attempt failed, or the store had a set: that may answer
 			continue
 		case f.err != nil && f.overdue && interrupted: // or by a transport that obeys no context
 			return nil, nil, f.err
@@ -184,10 +184,15 @@ func (c *cache) look(w *wanted, failed bool, gone error) outcome {
 		if gone != nil {
 			return outcome{err: c.gaveUpError(gone)}
 		}
-		f := c.joinLocked(w, answer.Cause, v != missing, now)
-		// Once its first attempt has failed, a refresh that is waited for all
-		// the same has outlived its deadline.
-		return outcome{flight: f, orAttempt: answer.Action == freshness.AwaitOrServeStale && f.firstError == nil}
+		f := c.joinLocked(w, purpose{cause: answer.Cause, found: v != missing}, now)
+		o := outcome{flight: f}
+		switch {
+		case answer.Action == freshness.Await:
+			o.early = f.storeNews
+		case f.firstError == nil: // else it is waited for all the same, and has outlived its deadline
+			o.early = f.attemptFailed
+		}
+		return o
 	case freshness.Refuse, freshness.Throttle:
 		return outcome{err: c.notFoundLocked(s, w, v, now)}
 	case freshness.GiveUp:
@@ -223,18 +228,18 @@ func (c *cache) askLocked(w *wanted, found, failed bool, now freshness.Moment) f
 	}
 	switch answer.Action {
 	case freshness.ServeAndRefresh, freshness.ServeStaleAndRefresh:
-		c.startLocked(freshness.ForAge, true, now)
+		c.startLocked(purpose{cause: freshness.ForAge, found: true}, now)
 	}
 	c.updateQuietUntilLocked(now)
 	return answer
 }
 
 // joinLocked returns the refresh under way, or begins one for a lookup.
-func (c *cache) joinLocked(w *wanted, cause freshness.Cause, found bool, now freshness.Moment) *flight {
+func (c *cache) joinLocked(w *wanted, p purpose, now freshness.Moment) *flight {
 	if c.flight != nil {
 		return c.flight
 	}
-	f := c.startLocked(cause, found, now)
+	f := c.startLocked(p, now)
 	f.wanted = w
 	return f
 }
@@ -267,7 +272,7 @@ func (c *cache) recheck(ctx context.Context, h Header, tried []*Key, since order
 		if f == nil {
 			return o.keys, o.err
 		}
-		if _, err := f.wait(ctx, false); err != nil {
+		if _, err := f.wait(ctx, nil); err != nil {
 			return nil, c.gaveUpError(err)
 		}
 		switch {
@@ -305,7 +310,7 @@ func (c *cache) lookAgain(w *wanted, tried []*Key, since order, gone bool) outco
 	answer := c.askLocked(w, false, false, now)
 	switch {
 	case answer.Action == freshness.Await && !gone:
-		return outcome{flight: c.joinLocked(nil, answer.Cause, false, now)}
+		return outcome{flight: c.joinLocked(nil, purpose{cause: answer.Cause, direct: true}, now)}
 	case answer.Action == freshness.GiveUp && !w.replacement:
 		return outcome{err: c.unavailableLocked(w, now)}
 	case answer.Action == freshness.Throttle:
@@ -363,6 +368,9 @@ func (c *cache) notFoundLocked(s *snapshot, w *wanted, v verdict, now freshness.
 	fmt.Fprintf(&b, " (%s", show.Count(s.set.Len(), "key"))
 	if !s.seeded() {
 		fmt.Fprintf(&b, ", fetched %s ago", show.Round(now.Sub(s.fetchedAt)))
+		if s.from != nil && s.from.stored {
+			b.WriteString(" and taken from the store")
+		}
 	}
 	if v == missing {
 		if left := c.policy.NextFor(w.name(), now); left > 0 {

@@ -76,6 +76,7 @@ type loaded struct {
 	age          time.Duration // how long ago the origin made the answer
 	serverTTL    time.Duration // the lifetime that its headers ask for
 	hasServerTTL bool          // whether they ask for one
+	from         *provenance   // for a store; nil without one
 }
 
 // document is a discovery document and where and when it was found.
@@ -188,6 +189,7 @@ func (o origin) read(response *fetch.Response, last, next *loaded) error {
 	next.age = httpcache.Age(response.Header)
 	next.serverTTL, next.hasServerTTL = httpcache.Lifetime(response.Header, time.Now())
 	next.etag, next.lastModified = response.Header.Get("ETag"), response.Header.Get("Last-Modified")
+	next.from = o.provenanceOf(response, last, next.age)
 	if response.NotModified { // what it does not repeat stays (RFC 9111 section 4.3.4)
 		next.etag, next.lastModified = cmp.Or(next.etag, last.etag), cmp.Or(next.lastModified, last.lastModified)
 		if !next.hasServerTTL {

@@ -152,7 +152,7 @@ type EventKind uint8
 
 // What an observer hears of. A spell lasts until the next success.
 const (
-	EventRefreshed     EventKind = iota + 1 // a set was fetched; Added, Removed and Changed tell what is new
+	EventRefreshed     EventKind = iota + 1 // a set was fetched, or taken from the store; Added, Removed and Changed tell what is new
 	EventNotModified                        // 304: the set was confirmed
 	EventRefreshFailed                      // once per failed refresh
 	EventServedStale                        // once per spell of serving a set past its TTL
@@ -160,7 +160,7 @@ const (
 	EventExpired                            // nothing is left to serve, and refreshes fail: lookups are ErrUnavailable from now on; once per spell, never before the first set
 	EventRecovered                          // the first success after failures; Duration is how long they lasted, Failures how many they were
 	EventEvicted                            // an issuer that came up at run time made room for another
-	EventStoreFailed                        // the store failed; once per spell
+	EventStoreFailed                        // the store failed, or its record is not to be trusted; each once per spell
 )
 
 // String returns a short name, such as "refreshed".
@@ -207,8 +207,10 @@ type notice struct {
 	message string // not "": for the log alone
 	evicted int    // with EventEvicted: how many were since the last line; 0: not for the log
 	skipped []SkippedKey
-	alarm   bool // with skipped: their owner must be told
-	first   bool // with EventRefreshed: nothing was fetched before
+	alarm   bool          // with skipped: their owner must be told
+	first   bool          // with EventRefreshed: nothing was fetched before
+	stored  bool          // with EventRefreshed: the set came from the store
+	age     time.Duration // of such a set
 	at      time.Time
 	state   State
 	next    time.Time // the next attempt or, with EventThrottled, refresh for unknown keys; zero when it is due
@@ -314,11 +316,8 @@ func (a *announcer) level(n notice) (level slog.Level, message string) {
 	}
 	switch n.Kind {
 	case EventRefreshed:
-		if n.first {
-			return slog.LevelInfo, "jwks: first key set loaded"
-		}
-		if len(n.Added)+len(n.Removed)+len(n.Changed) > 0 {
-			return slog.LevelInfo, "jwks: key set changed"
+		if news := n.news(); news != "" {
+			return slog.LevelInfo, news
 		}
 	case EventRefreshFailed:
 		if !a.failures.worth(n.Failures, n.at, n.next) {
@@ -345,6 +344,19 @@ func (a *announcer) level(n notice) (level slog.Level, message string) {
 		return slog.LevelWarn, "jwks: the store failed, going on without it"
 	}
 	return slog.LevelDebug, "jwks: key set " + n.Kind.String()
+}
+
+// news is what is new with a set that came, "" if it is nothing.
+func (n *notice) news() string {
+	switch changed := len(n.Added)+len(n.Removed)+len(n.Changed) > 0; {
+	case n.stored && (n.first || changed):
+		return "jwks: key set taken from the store"
+	case n.first:
+		return "jwks: first key set loaded"
+	case changed:
+		return "jwks: key set changed"
+	}
+	return ""
 }
 
 // log writes a notice to the log.
@@ -389,6 +401,9 @@ func (n notice) attrs(place string) []slog.Attr {
 		attrs = appendKids(attrs, "added", n.Added)
 		attrs = appendKids(attrs, "removed", n.Removed)
 		attrs = appendKids(attrs, "changed", n.Changed)
+	}
+	if n.stored {
+		attrs = append(attrs, slog.Duration("age", n.age.Round(time.Millisecond)))
 	}
 	if n.evicted > 0 {
 		attrs = append(attrs, slog.Int("evicted", n.evicted))

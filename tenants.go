@@ -113,8 +113,8 @@ func (s *Issuers) verified(issuer string) {
 		}
 		s.settle(t)
 	}
-	if !t.verified.Load() {
-		t.verified.Store(true)
+	if !t.verified.Load() && !t.verified.Swap(true) {
+		t.client.cache.releaseStore()
 	}
 }
 
@@ -167,7 +167,9 @@ func (s *Issuers) open(t *tenant) error {
 	}
 	if before != nil {
 		t.client.cache.setBudget(before.Budget, s.clock)
-		t.verified.Store(before.Settled)
+		if t.verified.Store(before.Settled); before.Settled {
+			t.client.cache.releaseStore()
+		}
 	}
 	return nil
 }

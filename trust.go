@@ -100,6 +100,17 @@ func TrustAnyIssuer() IssuersOption {
 	return issuersOption(func(c *issuersConfig) error { c.anyIssuer = true; return nil })
 }
 
+// checkForAnyone refuses what is not for issuers that only a token names.
+func (c *clientConfig) checkForAnyone() (errs []error) {
+	if c.sendsSecrets() {
+		errs = append(errs, configError("WithClientOptions", "WithHeader and WithHeaderFunc contradict TrustAnyIssuer, but for User-Agent and Accept: whoever made a token would be sent them"))
+	}
+	if c.store != nil {
+		errs = append(errs, configError("WithClientOptions", "WithStore contradicts TrustAnyIssuer: whoever made a token would fill the store"))
+	}
+	return errs
+}
+
 // WithClientOptions are options for every issuer's client; those of
 // [TrustIssuer] and [TrustIssuerFunc] come after them.
 func WithClientOptions(opts ...ClientOption) IssuersOption {
