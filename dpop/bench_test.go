@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto"
 	"net/http"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/seed-22400188/jwks"
 	"github.com/seed-22400188/jwks/dpop"
@@ -17,6 +19,7 @@ import (
 // proof, for one token.
 type proofBench struct {
 	*world
+	verified *jwks.Token
 	requests []*http.Request
 	public   [2]crypto.PublicKey // of the token and of the proofs
 	opened   [2]compact.Token
@@ -27,7 +30,8 @@ func newProofBench(t testing.TB) *proofBench {
 	for range 1000 {
 		b.requests = append(b.requests, request("DPoP "+b.token, b.proof()))
 	}
-	token, err := b.verifier.Verify(jwks.ContextWithProof(context.Background(), b.present(0)), b.token)
+	var err error
+	b.verified, err = b.verifier.Verify(jwks.ContextWithProof(context.Background(), b.present(0)), b.token)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +40,7 @@ func newProofBench(t testing.TB) *proofBench {
 		t.Fatal(err)
 	}
 	for key := range proofKeys.All() {
-		b.public = [2]crypto.PublicKey{token.Key().Public(), key.Public()}
+		b.public = [2]crypto.PublicKey{b.verified.Key().Public(), key.Public()}
 	}
 	for i, text := range []string{b.token, b.requests[0].Header.Get("DPoP")} {
 		if b.opened[i], err = compact.Open(text, 16<<10); err != nil {
@@ -96,6 +100,53 @@ func BenchmarkProof(b *testing.B) {
 			i++
 		}
 	})
+}
+
+// BenchmarkOverSignatures reports what a verification with a proof costs more
+// than the two signature checks in it. Both are measured in turns, and of each
+// the first decile counts: the rest tells how busy the machine is.
+func BenchmarkOverSignatures(b *testing.B) {
+	bench := newProofBench(b)
+	var signatures, all []time.Duration
+	for i := 0; b.Loop(); i++ {
+		start := time.Now()
+		verified := bench.signatures()
+		signatures = append(signatures, time.Since(start))
+		start = time.Now()
+		err := bench.verify(i)
+		all = append(all, time.Since(start))
+		if !verified || err != nil {
+			b.Fatal(verified, err)
+		}
+	}
+	decile := func(times []time.Duration) float64 {
+		slices.Sort(times)
+		return float64(times[len(times)/10])
+	}
+	b.ReportMetric(decile(signatures), "signatures-ns/op")
+	b.ReportMetric(decile(all)-decile(signatures), "extra-ns/op")
+	b.ReportMetric(0, "ns/op") // of both: says nothing
+}
+
+// BenchmarkCompare reports what a proof costs but for its signature check: the
+// best of many turns, because the others tell how busy the machine is.
+func BenchmarkCompare(b *testing.B) {
+	bench := newProofBench(b)
+	const perTurn = 50
+	best := time.Hour
+	for i := 0; b.Loop(); i = (i + perTurn) % len(bench.requests) {
+		if i == 0 {
+			dpop.Forget(bench.checker)
+		}
+		start := time.Now()
+		for _, r := range bench.requests[i : i+perTurn] {
+			if err := dpop.Compare(bench.checker, r, bench.verified); err != nil {
+				b.Fatal(err)
+			}
+		}
+		best = min(best, time.Since(start))
+	}
+	b.ReportMetric(float64(best)/perTurn, "ns/op")
 }
 
 // A verification with a proof allocates at most 10 times more than the two

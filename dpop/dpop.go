@@ -31,7 +31,7 @@ const (
 type Checker struct {
 	maxAge   time.Duration
 	allowed  jws.Set
-	target   func(*http.Request) string
+	target   func(*http.Request) string // nil: requestTarget
 	replays  replays
 	nonces   *nonces                         // nil: off
 	keys     *lru.Cache[string, *senderKey]  // of proofs that verified, by their header
@@ -61,7 +61,7 @@ type config struct {
 // New makes a Checker. It does no I/O. Every bad option is reported, joined,
 // each matching [jwks.ErrConfig].
 func New(opts ...Option) (*Checker, error) {
-	cfg := config{maxAge: defaultMaxAge, algorithms: asymmetric, target: requestTarget}
+	cfg := config{maxAge: defaultMaxAge, algorithms: asymmetric}
 	var errs []error
 	for _, o := range opts {
 		if o == nil {

@@ -94,8 +94,21 @@ func hasScheme(r *http.Request) bool {
 	if len(values) == 0 {
 		return true
 	}
-	scheme, _, _ := strings.Cut(strings.TrimLeft(values[0], " \t"), " ")
+	scheme, _, _ := strings.Cut(trimSpace(values[0]), " ")
 	return len(values) == 1 && ascii.EqualFold(scheme, "dpop")
+}
+
+// trimSpace takes off the white space that may surround a field value (RFC 9110
+// section 5.6.3).
+func trimSpace(s string) string {
+	isSpace := func(c byte) bool { return c == ' ' || c == '\t' }
+	for s != "" && isSpace(s[0]) {
+		s = s[1:]
+	}
+	for s != "" && isSpace(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
 }
 
 // proofText finds the one proof of a request (section 4.3, check 1).
@@ -106,36 +119,52 @@ func proofText(values []string) (text, problem string) {
 	case len(values) > 1:
 		return "", "the request has " + show.Count(len(values), "header field") + " DPoP, want one"
 	}
-	return strings.Trim(values[0], " \t"), ""
+	return trimSpace(values[0]), ""
 }
 
 // check judges the text of a proof (section 4.3). What costs little comes first;
 // the replay store, which others share, comes last.
 func (p *proof) check(ctx context.Context, t *jwks.Token, text, jkt string) error {
-	c, now := p.checker, time.Now()
+	now := time.Now()
+	opened, claims, err := p.compare(t, text, jkt, now)
+	if err != nil {
+		return err
+	}
+	if !jws.Verify(opened.key.algorithm, opened.key.public, opened.signed, opened.signature) {
+		return p.checker.refuse("its signature does not verify with its jwk")
+	}
+	return p.use(ctx, opened, claims, now)
+}
+
+// compare reads a proof and compares it with its token and request.
+func (p *proof) compare(t *jwks.Token, text, jkt string, now time.Time) (openedProof, proofClaims, error) {
+	c := p.checker
 	opened, problem := c.open(text)
 	if problem != "" {
-		return c.refuse(problem)
+		return opened, proofClaims{}, c.refuse(problem)
 	}
 	if opened.key.jkt != jkt {
-		return c.refuse("its jwk is not the key that the token is bound to")
+		return opened, proofClaims{}, c.refuse("its jwk is not the key that the token is bound to")
 	}
 	claims, problem := readClaims(opened.payload)
 	if problem != "" {
-		return c.refuse(problem)
+		return opened, claims, c.refuse(problem)
 	}
 	if err := c.checkRequest(p.request, claims); err != nil {
-		return err
+		return opened, claims, err
 	}
 	if problem := checkTime(now, claims.issuedAt, c.maxAge); problem != "" {
-		return c.refuse(problem)
+		return opened, claims, c.refuse(problem)
 	}
 	if !isHash(claims.tokenHash, t.Raw()) {
-		return c.refuse("its ath is not the hash of the token that came with it")
+		return opened, claims, c.refuse("its ath is not the hash of the token that came with it")
 	}
-	if !jws.Verify(opened.key.algorithm, opened.key.public, opened.signed, opened.signature) {
-		return c.refuse("its signature does not verify with its jwk")
-	}
+	return opened, claims, nil
+}
+
+// use is for a proof whose signature was verified: it counts once.
+func (p *proof) use(ctx context.Context, opened openedProof, claims proofClaims, now time.Time) error {
+	c := p.checker
 	c.remember(opened)
 	if c.nonces != nil {
 		valid, last := c.nonces.check(now, claims.nonce)
@@ -163,7 +192,10 @@ func (c *Checker) checkRequest(r *http.Request, claims proofClaims) error {
 	if claims.method != method {
 		return c.refuse("its htm is not the method of the request, " + show.Quote(method))
 	}
-	target := c.target(r)
+	if c.target == nil && isRequestTarget(claims.target, r) {
+		return nil
+	}
+	target := c.targetOf(r)
 	same, ok := sameTarget(claims.target, target)
 	switch {
 	case !ok:
@@ -187,7 +219,7 @@ func checkTime(now, issuedAt time.Time, maxAge time.Duration) (problem string) {
 
 // isHash compares ath with the hash of the token (section 4.2).
 func isHash(ath, token string) bool {
-	sum := sha256.Sum256([]byte(token))
+	sum := jws.SHA256(token)
 	var encoded [43]byte
 	base64.RawURLEncoding.Encode(encoded[:], sum[:])
 	return ath == string(encoded[:])

@@ -17,6 +17,29 @@ func requestTarget(r *http.Request) string {
 	return scheme + r.Host + r.URL.EscapedPath()
 }
 
+// isRequestTarget says that an htu is requestTarget to the letter, as nearly all
+// are.
+func isRequestTarget(htu string, r *http.Request) bool {
+	scheme := "http://"
+	if r.TLS != nil {
+		scheme = "https://"
+	}
+	rest, ok := strings.CutPrefix(htu, scheme)
+	if !ok || r.Host == "" {
+		return false
+	}
+	path, ok := strings.CutPrefix(rest, r.Host)
+	return ok && path == r.URL.EscapedPath()
+}
+
+// targetOf is the URL that the sender of a request saw.
+func (c *Checker) targetOf(r *http.Request) string {
+	if c.target != nil {
+		return c.target(r)
+	}
+	return requestTarget(r)
+}
+
 // sameTarget compares an htu with the URL of a request (section 4.3, check 9).
 // ok is false when the request's URL is not absolute.
 func sameTarget(htu, target string) (same, ok bool) {

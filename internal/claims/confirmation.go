@@ -2,6 +2,7 @@ package claims
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/seed-22400188/jwks/internal/strictjson"
 )
@@ -28,6 +29,22 @@ func (s *Set) Confirmation() (jkt, x5tS256 string) {
 		return "", ""
 	}
 	return jkt, x5tS256
+}
+
+// ConfirmedBy says that "cnf" is an object with members that are not null, and
+// that each of these is among methods.
+func (s *Set) ConfirmedBy(methods []string) bool {
+	named := false
+	members := s.cnf.Members()
+	for members.Next() {
+		if members.Value().Kind() == strictjson.Null {
+			continue
+		}
+		if named = true; !slices.Contains(methods, members.Name()) {
+			return false
+		}
+	}
+	return named && members.Err() == nil
 }
 
 // ConfirmationMembers lists the members of "cnf" that are not null. The error

@@ -59,7 +59,7 @@ func (rs256) Verify(signed string, signature []byte, key any) error {
 	if !ok {
 		return jwt.ErrInvalidKeyType
 	}
-	digest := sha256OfString(signed)
+	digest := SHA256(signed)
 	return rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], signature)
 }
 
@@ -77,7 +77,7 @@ func (es256) Verify(signed string, signature []byte, key any) error {
 	}
 	var space [72]byte // as long as the DER of 64 bytes can be
 	der := appendSignature(space[:0], signature)
-	digest := sha256OfString(signed)
+	digest := SHA256(signed)
 	if !ecdsa.VerifyASN1(public, digest[:], der) {
 		return jwt.ErrECDSAVerification
 	}
@@ -118,8 +118,8 @@ func appendInteger(der, number []byte) []byte {
 	return der
 }
 
-// sha256OfString is [sha256.Sum256] without a copy of the whole string.
-func sha256OfString(s string) (digest [sha256.Size]byte) {
+// SHA256 is [sha256.Sum256] without a copy of the whole string.
+func SHA256(s string) (digest [sha256.Size]byte) {
 	h := sha256.New()
 	var block [8 * sha256.BlockSize]byte
 	for len(s) > 0 {

@@ -186,7 +186,7 @@ func TestAppendInteger_IsDER(t *testing.T) {
 func TestSHA256OfString(t *testing.T) {
 	text := strings.Repeat("0123456789abcdef", 200)
 	for n := range len(text) {
-		if got, want := sha256OfString(text[:n]), sha256.Sum256([]byte(text[:n])); got != want {
+		if got, want := SHA256(text[:n]), sha256.Sum256([]byte(text[:n])); got != want {
 			t.Fatalf("of %d bytes: %x, want %x", n, got, want)
 		}
 	}
