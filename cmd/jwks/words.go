@@ -43,17 +43,12 @@ func span(d time.Duration) string {
 	case d < 2*365*day:
 		return of(30*day, "month", "months")
 	default:
-		d += day / 4 // leap days do not make a year shorter
-		n := int64(d / (365*day + day/4))
-		return of365(n)
+		n := int64((d + 2*day) / (365*day + day/4)) // leap days do not make a year shorter
+		if n == 1 {
+			return "1 year"
+		}
+		return strconv.FormatInt(n, 10) + " years"
 	}
-}
-
-func of365(n int64) string {
-	if n == 1 {
-		return "1 year"
-	}
-	return strconv.FormatInt(n, 10) + " years"
 }
 
 // relative says where a moment is from now.
