@@ -57,7 +57,7 @@ type cacheConfig struct {
 	policy    freshness.Config
 	retention time.Duration
 	deadline  time.Duration    // of one refresh
-	jwksURL   string           // "" where discovery finds it
+	jwksURL   string           // as it may be shown; "" where discovery finds it
 	binding   *binding.Binding // nil where no issuer is configured
 }
 
@@ -65,7 +65,7 @@ type cacheConfig struct {
 func (c *cache) open(cfg cacheConfig, o origin) {
 	c.cfg, c.origin, c.clock = cfg, o, newClock()
 	c.policy, c.binding = freshness.New(cfg.policy), cfg.binding
-	c.announcer.logger, c.announcer.observer, c.announcer.place = o.cfg.logger, o.cfg.observer, o.place()
+	c.announcer.logger, c.announcer.observer, c.announcer.place = o.cfg.logger, o.cfg.observer, show.WholeURL(o.place())
 	c.life, c.end = context.WithCancel(context.Background())
 	if o.cfg.store != nil {
 		c.store = newStore(o.cfg, c.storeFailed)

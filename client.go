@@ -3,6 +3,8 @@ package jwks
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"slices"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -186,6 +188,12 @@ func (c *Client) Run(ctx context.Context) error { return c.cache.keepWarm(ctx) }
 
 // Status says how the client is doing. It never blocks.
 func (c *Client) Status() Status { return c.cache.status() }
+
+// Format prints where the keys come from, whatever the verb, and nothing else of
+// the configuration: it may hold secrets.
+func (c *Client) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, "jwks.Client{"+c.cache.origin.name()+"}") // fmt's buffer does not fail
+}
 
 // Close ends the fetch in flight, if there is one, and waits for it. Later
 // calls give [ErrClosed]. It is idempotent and returns nil.

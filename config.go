@@ -205,7 +205,7 @@ func (c *clientConfig) cache() cacheConfig {
 		},
 		retention: c.retention,
 		deadline:  c.deadline(),
-		jwksURL:   cmp.Or(c.jwksURL, c.keyFile),
+		jwksURL:   show.WholeURL(cmp.Or(c.jwksURL, c.keyFile)),
 		binding:   binding.New(c.issuer, c.tenants, c.aliases...),
 	}
 }

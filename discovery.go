@@ -146,7 +146,7 @@ func (o origin) discoverAt(ctx context.Context, q inquiry, place string) (docume
 		err = o.checkMetadata(m, q.binding, place)
 	}
 	if err != nil {
-		return document{}, &FetchError{URL: place, StatusCode: http.StatusOK, Err: explainDocument(err, response)}
+		return document{}, &FetchError{URL: show.WholeURL(place), StatusCode: http.StatusOK, Err: explainDocument(err, response)}
 	}
 	return document{m, place, time.Now().Add(-httpcache.Age(response.Header))}, nil
 }

@@ -86,8 +86,8 @@ var (
 // FetchError says why a document could not be fetched. Find it with
 // [errors.As]; it matches [ErrUnavailable].
 type FetchError struct {
-	// URL of the document. The text of the error leaves its query out, which
-	// may hold a secret.
+	// URL of the document, or the path of a [WithKeyFile]. Errors of this package
+	// have "?…" in place of its query, which may hold a secret.
 	URL string
 	// StatusCode of the answer, 0 when none came.
 	StatusCode int

@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/big"
 	"math/bits"
 	"reflect"
@@ -58,6 +59,11 @@ func (k *Key) Algorithms() []string { return slices.Clone(k.parsed.Algorithms) }
 // Issuer returns the issuer that this key is bound to, "" when it is bound to
 // none. A bound key never verifies a token of another issuer.
 func (k *Key) Issuer() string { return k.binding.Issuer() }
+
+// Format prints kid and type whatever the verb, and never the key.
+func (k *Key) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, "jwks.Key{"+describeKey(k)+"}") // fmt's buffer does not fail
+}
 
 // Public returns a copy of the key as crypto/x509 would: *rsa.PublicKey,
 // *ecdsa.PublicKey, ed25519.PublicKey, and on Go 1.27 and later

@@ -120,7 +120,7 @@ func (o origin) load(ctx context.Context, q inquiry) (*loaded, error) {
 		return next, err
 	}
 	if err := o.read(response, q.last, next); err != nil {
-		return next, &FetchError{URL: next.jwksURL, StatusCode: http.StatusOK, Err: explainDocument(err, response)}
+		return next, &FetchError{URL: show.WholeURL(next.jwksURL), StatusCode: http.StatusOK, Err: explainDocument(err, response)}
 	}
 	return next, nil
 }
@@ -250,7 +250,7 @@ func fetchError(err error) *FetchError {
 // abandonedError is for a load that never returned.
 func (o origin) abandonedError() error {
 	return &FetchError{
-		URL: cmp.Or(o.cfg.jwksURL, o.cfg.keyFile, o.cfg.discoveryURL, o.cfg.issuer),
+		URL: show.WholeURL(o.place()),
 		Err: errors.New("the HTTP client ended its goroutine"),
 	}
 }
@@ -265,7 +265,7 @@ func (o origin) place() string {
 // answer may be as old as the time that passed.
 func (o origin) tooLateError(l *loaded, took, deadline time.Duration) error {
 	return &FetchError{
-		URL: l.jwksURL,
+		URL: show.WholeURL(l.jwksURL),
 		Err: fmt.Errorf("the answer was read %s after it was asked for, later than the %s for the whole refresh: this process stood still", show.Round(took), show.Round(deadline)),
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
+	"hash"
 	"sync/atomic"
 	"time"
 )
@@ -13,9 +14,9 @@ import (
 // nonces are those of section 9. The nonce of a period is a MAC of the period's
 // number, so that it can be made again instead of being kept.
 type nonces struct {
-	secret []byte
-	every  time.Duration
-	made   atomic.Pointer[period]
+	mac   func() hash.Hash // keyed; a function, because fmt prints fields, whoever holds them
+	every time.Duration
+	made  atomic.Pointer[period]
 }
 
 // period holds the nonces that are valid in a period.
@@ -25,7 +26,7 @@ type period struct {
 }
 
 func newNonces(secret []byte, every time.Duration) *nonces {
-	return &nonces{secret: secret, every: every}
+	return &nonces{mac: func() hash.Hash { return hmac.New(sha256.New, secret) }, every: every}
 }
 
 // current is the nonce to give out.
@@ -52,7 +53,7 @@ func (n *nonces) at(now time.Time) *period {
 }
 
 func (n *nonces) make(number int64) string {
-	mac := hmac.New(sha256.New, n.secret)
+	mac := n.mac()
 	mac.Write(binary.BigEndian.AppendUint64([]byte("DPoP nonce "), uint64(number)))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }

@@ -10,36 +10,24 @@ import (
 	"strings"
 )
 
-// gram is how many characters of a secret give it away.
-const gram = 16
+// telling is how many bytes of a secret give it away.
+const telling = 16
 
 // Secrets knows texts that nobody may show, whole or in part, in any of the
-// spellings that programs write bytes in.
+// spellings that programs write bytes in. The zero value knows none.
 type Secrets struct {
-	grams map[string]string // a part, to the name of its secret
-	short map[string]string // whole spellings shorter than a part
+	parts map[int]map[string]string // by length: a part, to the name of its secret
+	short map[string]string         // whole spellings of short secrets
+	first [1 << 16]bool             // the two bytes that parts begin with: most texts are done with at these
 }
 
 // Add makes a text a secret, and where it is base64url what it encodes too. The
 // name is for [Secrets.Find].
 func (s *Secrets) Add(name, secret string) {
-	if s.grams == nil {
-		s.grams, s.short = make(map[string]string), make(map[string]string)
-	}
-	texts := []string{secret}
+	s.add(name, secret)
 	for segment := range strings.SplitSeq(secret, ".") {
-		if decoded, err := base64.RawURLEncoding.DecodeString(segment); err == nil && len(decoded) >= gram {
-			texts = append(texts, string(decoded))
-		}
-	}
-	for _, text := range texts {
-		for _, spelling := range spellings(text) {
-			if len(spelling) < gram {
-				s.short[spelling] = name
-			}
-			for i := 0; i+gram <= len(spelling); i++ {
-				s.grams[spelling[i:i+gram]] = name
-			}
+		if decoded, err := base64.RawURLEncoding.DecodeString(segment); err == nil && len(decoded) >= telling {
+			s.add(name, string(decoded))
 		}
 	}
 }
@@ -47,23 +35,45 @@ func (s *Secrets) Add(name, secret string) {
 // AddToken makes a token a secret: its text and its signature. What it says is
 // none: reports and pages show claims.
 func (s *Secrets) AddToken(name, token string) {
-	if s.grams == nil {
-		s.grams, s.short = make(map[string]string), make(map[string]string)
+	s.add(name, token)
+	s.Add("the signature of "+name, token[strings.LastIndexByte(token, '.')+1:])
+}
+
+func (s *Secrets) add(name, text string) {
+	if s.parts == nil {
+		s.parts, s.short = make(map[int]map[string]string), make(map[string]string)
 	}
-	s.Add(name+"'s signature", token[strings.LastIndexByte(token, '.')+1:])
-	for _, spelling := range spellings(token) {
-		for i := 0; i+gram <= len(spelling); i++ {
-			s.grams[spelling[i:i+gram]] = name
+	for _, spelling := range spellings(text) {
+		width := telling * max(1, len(spelling)/len(text))
+		if len(spelling) < width {
+			s.short[spelling] = name
+		}
+		for i := 0; i+width <= len(spelling); i++ {
+			if s.parts[width] == nil {
+				s.parts[width] = make(map[string]string)
+			}
+			s.parts[width][spelling[i:i+width]] = name
+			s.first[prefix(spelling[i:])] = true
 		}
 	}
 }
 
+func prefix(text string) uint16 { return uint16(text[0])<<8 | uint16(text[1]) }
+
 // Find returns the name of a secret that text holds a part of, and that part;
 // both are "" when there is none.
 func (s *Secrets) Find(text string) (name, part string) {
-	for i := 0; i+gram <= len(text); i++ {
-		if name, ok := s.grams[text[i:i+gram]]; ok {
-			return name, text[i : i+gram]
+	for i := 0; i+telling <= len(text); i++ {
+		if !s.first[prefix(text[i:])] {
+			continue
+		}
+		for width, parts := range s.parts {
+			if i+width > len(text) {
+				continue
+			}
+			if name, ok := parts[text[i:i+width]]; ok {
+				return name, text[i : i+width]
+			}
 		}
 	}
 	for short, name := range s.short {
