@@ -3,9 +3,11 @@
 // machine, and one in memory, for tests. For replicas on several machines there
 // is the nested module contrib/redis.
 //
-//	store, err := jwksstore.Dir("/var/lib/orders/keys")
-//	client, err := jwks.NewClient(
-//		jwks.WithIssuer("https://login.example.com/"),
-//		jwks.WithStore(store, secret), // 32 random bytes or more
-//	)
+//	func newClient(secret []byte) (*jwks.Client, error) { // 32 random bytes or more
+//		store, err := jwksstore.Dir("/var/lib/orders/keys")
+//		if err != nil {
+//			return nil, err
+//		}
+//		return jwks.NewClient(jwks.WithIssuer("https://login.example.com/"), jwks.WithStore(store, secret))
+//	}
 package jwksstore

@@ -17,6 +17,7 @@ import (
 	_ "github.com/seed-22400188/jwks/dpop"
 	_ "github.com/seed-22400188/jwks/jwkshttp"
 	_ "github.com/seed-22400188/jwks/jwkskube"
+	_ "github.com/seed-22400188/jwks/jwksstore"
 )
 
 var withModules = flag.Bool("modules", false, "build the snippets of nested modules too, whose dependencies are downloaded")

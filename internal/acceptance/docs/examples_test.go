@@ -16,7 +16,7 @@ import (
 // topics are what a reader looks for an example of, besides constructors.
 var topics = []string{
 	"WithLogger", "WithObserver", "Client_Run", "WithTLSConfig", "WithKeySet", "WithRetention", "WithTenants",
-	"WithAccessTokenProfile", "Verifier_Explain", "ForIssuer", "WithKeyFile",
+	"WithAccessTokenProfile", "Verifier_Explain", "WithStore", "ForIssuer", "WithKeyFile",
 }
 
 // constructor matches functions that begin a program's use of a package. Where a
