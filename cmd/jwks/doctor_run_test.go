@@ -80,7 +80,7 @@ func TestDoctor_FindsEachFault(t *testing.T) {
 			}
 			f.start(t, c, test.plain)
 			if test.plant != nil {
-				test.plant(t, f)
+				f.plant(t, test.plant)
 			}
 			if test.dead {
 				f.Close()

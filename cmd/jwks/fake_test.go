@@ -23,6 +23,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -34,7 +35,8 @@ import (
 // a test changes it.
 type fake struct {
 	*httptest.Server
-	ca string // file with the certificate to trust
+	mu sync.RWMutex // of what follows, once it serves: see plant
+	ca string       // file with the certificate to trust
 
 	named         string // the issuer of its document, "" for its URL
 	path          string // of the discovery document
@@ -92,7 +94,16 @@ func (f *fake) start(t *testing.T, certificate *tls.Certificate, plain bool) {
 	}
 }
 
+// plant changes an issuer that serves.
+func (f *fake) plant(t *testing.T, change func(t *testing.T, f *fake)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(t, f)
+}
+
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
 	for name, values := range f.header {
 		w.Header()[name] = values
 	}
