@@ -74,7 +74,9 @@ func (d *dice) drawConfig() config {
 	if d.often(20) {
 		c.minTTL = pick(d, 10*time.Second, 5*time.Minute)
 	}
-	c.store = newer.withStore != nil && d.often(15)
+	if d.often(25) {
+		c.store = pick(d, goodStore, goodStore, failingStore, hangingStore, forgingStore)
+	}
 	c.validator = pick(d, noValidator, trueETag, trueETag, trueModified, lyingETag, lyingModified)
 	if d.often(40) {
 		c.header, c.headerAge = d.drawHeader()

@@ -45,7 +45,7 @@ type config struct {
 	every                             time.Duration
 	burst, keyCache, retries          int
 	tokenCache                        int
-	store                             bool // WithStore
+	store                             storage // WithStore
 
 	validator validator
 	header    header
@@ -94,6 +94,17 @@ const (
 	direct   path = iota
 	obeying       // as RFC 9111 says, request directives included
 	stubborn      // answers from its copy until that ends, whatever it is asked
+)
+
+// storage is how the store of key sets does.
+type storage int
+
+const (
+	noStore      storage = iota
+	goodStore            // in memory, and with a lease for whoever asks
+	failingStore         // every call is an error
+	hangingStore         // no call returns before its context ends
+	forgingStore         // what it returns was changed by somebody
 )
 
 // step is one thing that happens. Each takes no time but those that wait.
@@ -180,6 +191,7 @@ var names = map[reflect.Type][]string{
 	reflect.TypeFor[validator](): {"noValidator", "trueETag", "lyingETag", "trueModified", "lyingModified"},
 	reflect.TypeFor[header]():    {"noHeader", "maxAgeHeader", "expiresHeader", "noCacheHeader", "noStoreHeader"},
 	reflect.TypeFor[path]():      {"direct", "obeying", "stubborn"},
+	reflect.TypeFor[storage]():   {"noStore", "goodStore", "failingStore", "hangingStore", "forgingStore"},
 	reflect.TypeFor[doc]():       {"both", "discovery", "keysDoc"},
 	reflect.TypeFor[op](): {"wait", "join", "publish", "remove", "spoil", "move", "setFault", "setHeader", "setValid", "setPath", "freeze",
 		"verify", "keyByID", "signingKeys", "keyForToken", "keyfunc", "keySet", "ready", "metadata", "refresh", "run", "closeAll", "junkTokens", "decide", "forget"},

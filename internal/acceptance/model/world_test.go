@@ -1,6 +1,7 @@
 package model
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/seed-22400188/jwks"
+	"github.com/seed-22400188/jwks/jwksstore"
 )
 
 // trace is what happened in one run. Moments count from the start of the
@@ -166,8 +168,8 @@ func (w *world) options() []jwks.ClientOption {
 	default:
 		opts = append(opts, jwks.WithIssuer(w.site.issuer))
 	}
-	if w.config.store && newer.withStore != nil {
-		opts = append(opts, newer.withStore(0)...)
+	if w.config.store != noStore && !w.config.noCache {
+		opts = append(opts, jwks.WithStore(&shelf{Store: jwksstore.Memory(), storage: w.config.store}, bytes.Repeat([]byte("s"), 32)))
 	}
 	if len(w.config.seed) > 0 {
 		set, err := jwks.ParseKeySet((&document{entries: entries(w.config.seed)}).body())
