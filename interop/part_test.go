@@ -91,8 +91,8 @@ type answer struct {
 	Issuer  string          `json:"issuer"`
 	Version string          `json:"version"`
 	Token   string          `json:"token"`
-	Proof   string          `json:"proof"`
 	Subject string          `json:"subject"`
+	Status  int             `json:"status"`
 	State   json.RawMessage `json:"state"` // keys, for the next start
 }
 

@@ -37,12 +37,17 @@ func processIssuer(t *testing.T, name string, p program, algorithms []string) (*
 }
 
 func TestIssuer_OIDCProvider(t *testing.T) {
+	oidcProvider(t).examine(t)
+}
+
+func oidcProvider(t *testing.T) *issuer {
+	t.Helper()
 	i, _ := processIssuer(t, "oidc-provider", node("oidc-provider.mjs", "oidc-provider"), allAlgorithms)
 	i.mint = func(ctx context.Context, audience, _ string) (string, error) {
-		answer, err := grant(ctx, i.url+"/token", audience, "")
+		answer, err := grant(ctx, i.url+"/token", audience)
 		return answer.AccessToken, err
 	}
-	i.examine(t)
+	return i
 }
 
 func TestIssuer_Jose(t *testing.T) {
@@ -67,9 +72,8 @@ type granted struct {
 	IDToken     string `json:"id_token"`
 }
 
-// grant asks for an access token with the client credentials grant, and with a
-// proof for one that is bound to its key.
-func grant(ctx context.Context, endpoint, audience, proof string) (granted, error) {
+// grant asks for an access token with the client credentials grant.
+func grant(ctx context.Context, endpoint, audience string) (granted, error) {
 	form := url.Values{"grant_type": {"client_credentials"}, "scope": {"read"}, "resource": {audience}}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -77,9 +81,6 @@ func grant(ctx context.Context, endpoint, audience, proof string) (granted, erro
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.SetBasicAuth("service", "a-secret-of-this-test")
-	if proof != "" {
-		r.Header.Set("DPoP", proof)
-	}
 	return send(http.DefaultClient, r)
 }
 

@@ -4,8 +4,6 @@
 // provider with a new key first and the old ones still published, put in the
 // place of the first, as a deployment does it.
 import { createServer } from 'node:http';
-import { createHash, randomUUID } from 'node:crypto';
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { configuration, obey, versionOf } from './control.mjs';
 import { newKeys } from './keys.mjs';
 
@@ -50,10 +48,6 @@ function provider(jwks) {
 const server = createServer((request, response) => handle(request, response));
 await new Promise((done) => server.listen(config.port, '127.0.0.1', done));
 
-// A client of the provider that holds a key: proofs as RFC 9449 has them.
-const holder = await generateKeyPair('ES256', { extractable: true });
-const holderJWK = await exportJWK(holder.publicKey);
-
 await obey({ issuer, version: versionOf('oidc-provider'), state: { keys } }, {
   async rotate() {
     const fresh = await newKeys(algorithms);
@@ -65,11 +59,5 @@ await obey({ issuer, version: versionOf('oidc-provider'), state: { keys } }, {
     keys = keys.slice(0, algorithms.length);
     handle = provider(keys);
     return { state: { keys } };
-  },
-  async proof({ method, url, token }) {
-    const claims = { htm: method, htu: url, jti: randomUUID() };
-    if (token) claims.ath = createHash('sha256').update(token).digest('base64url');
-    const header = { alg: 'ES256', typ: 'dpop+jwt', jwk: holderJWK };
-    return { proof: await new SignJWT(claims).setProtectedHeader(header).setIssuedAt().sign(holder.privateKey) };
   },
 });
