@@ -85,7 +85,7 @@ func New(opts ...Option) (*Checker, error) {
 		maxAge:   cfg.maxAge,
 		allowed:  jws.SetOf(cfg.algorithms),
 		target:   cfg.target,
-		replays:  shared{cfg.store},
+		replays:  newShared(cfg.store),
 		nonces:   cfg.nonces,
 		keys:     keys,
 		offer:    challenge(algs),
@@ -151,8 +151,10 @@ type ReplayStore interface {
 
 // WithReplayStore sets where the proofs that were seen are kept. Default: in
 // memory, see [WithReplayCapacity], which is right for a single process. The
-// context of its calls is the one of the verification. nil is
-// [jwks.ErrConfig].
+// context of its calls is that of the verification, with a second of its own at
+// most: a store that does not answer by then refuses the request with
+// [jwks.ErrUnavailable], and one that ignores its context is left behind. nil is
+// [jwks.ErrConfig]. The nested module contrib/redis has one.
 func WithReplayStore(s ReplayStore) Option {
 	return option(func(c *config) error {
 		if s == nil {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-22400188/jwks/internal/bounded"
 	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/show"
 )
@@ -18,10 +19,24 @@ type replays interface {
 }
 
 // shared asks a [ReplayStore].
-type shared struct{ store ReplayStore }
+type shared struct {
+	store ReplayStore
+	calls bounded.Caller
+}
 
-func (s shared) seen(ctx context.Context, id [sha256.Size]byte, _, until time.Time) (bool, error) {
-	seen, err := s.store.Seen(ctx, base64.RawURLEncoding.EncodeToString(id[:]), until)
+const (
+	storeTimeout = time.Second // of one call
+	maxBehind    = 1000        // calls that ignore that and have not come back, before no others are made
+)
+
+func newShared(store ReplayStore) *shared {
+	return &shared{store: store, calls: bounded.Caller{Timeout: storeTimeout, Most: maxBehind}}
+}
+
+func (s *shared) seen(ctx context.Context, id [sha256.Size]byte, _, until time.Time) (bool, error) {
+	seen, err := bounded.Call(ctx, &s.calls, func(ctx context.Context) (bool, error) {
+		return s.store.Seen(ctx, base64.RawURLEncoding.EncodeToString(id[:]), until)
+	})
 	if err != nil {
 		return false, fault.Unavailable("the store of DPoP proofs failed: "+show.Quote(err.Error()), fault.Within(fault.ErrUnavailable, err))
 	}

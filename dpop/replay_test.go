@@ -110,6 +110,29 @@ func TestReplay_FailingStoreIsUnavailable(t *testing.T) {
 	})
 }
 
+// A store that hangs does not hang the request.
+func TestReplay_HangingStoreIsUnavailable(t *testing.T) {
+	for name, hang := range map[string]func(context.Context){
+		"obeys its context":   func(ctx context.Context) { <-ctx.Done() },
+		"ignores its context": func(context.Context) { time.Sleep(time.Hour) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				defer time.Sleep(2 * time.Hour) // until what was left behind has come back
+				w := newWorld(t, dpop.WithReplayStore(storeFunc(func(ctx context.Context, _ string, _ time.Time) (bool, error) {
+					hang(ctx)
+					return false, ctx.Err()
+				})))
+				began := time.Now()
+				w.wantUnavailable(t, w.send(w.proof()), "did not answer within 1s")
+				if took := time.Since(began); took != time.Second {
+					t.Errorf("it took %v", took)
+				}
+			})
+		})
+	}
+}
+
 // The store is asked last, about proofs that pass every other check.
 func TestReplay_StoreSeesGoodProofsOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
