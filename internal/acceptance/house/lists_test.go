@@ -63,3 +63,21 @@ func TestUnnamed_Table(t *testing.T) {
 		}
 	}
 }
+
+// TestHouse_ExamplesAreListed: the index of the examples has each of them.
+func TestHouse_ExamplesAreListed(t *testing.T) {
+	folder := filepath.Join(testkit.Root(t), "examples")
+	index, err := os.ReadFile(filepath.Join(folder, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.IsDir() && !strings.Contains(string(index), "]("+e.Name()+")") {
+			t.Errorf("examples/README.md has no row for %s", e.Name())
+		}
+	}
+}
