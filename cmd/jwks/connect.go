@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -197,14 +196,6 @@ func (b *countingBody) Read(p []byte) (int, error) {
 	b.x.size += int64(n)
 	b.x.took = time.Since(b.start)
 	return n, err
-}
-
-// fileText reads a file of keys.
-func fileText(path string) ([]byte, error) {
-	if _, err := os.Stat(path); err != nil {
-		return nil, usagef("%s could not be read: %s", quote(path), withoutPath(err))
-	}
-	return keyfile.Read(path, maxDocument)
 }
 
 // issuerOptions are those for an issuer that was named: one that stands for many

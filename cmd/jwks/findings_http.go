@@ -8,6 +8,8 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -84,7 +86,23 @@ func lyingValidators(o *observations) string {
 	if t, err := http.ParseTime(h.Get("Last-Modified")); err == nil && t.Before(oldestSet) {
 		return "Last-Modified is " + stamp(t) + ", before there were key sets: a constant, as of files in a reproducible image, that stays through a rotation"
 	}
+	if t, ok := nginxDate(h.Get("ETag")); ok && t.Before(oldestSet) {
+		return "the ETag is made of the file's size and its date, " + stamp(t) + ": a constant, so that a key set of the same length has the same ETag"
+	}
 	return ""
+}
+
+// nginxETag is a date and a size in hexadecimal, as nginx makes an ETag of a
+// file.
+var nginxETag = regexp.MustCompile(`^(?:W/)?"([0-9a-f]{1,12})-[0-9a-f]{1,6}"$`)
+
+func nginxDate(etag string) (time.Time, bool) {
+	m := nginxETag.FindStringSubmatch(etag)
+	if m == nil {
+		return time.Time{}, false
+	}
+	seconds, err := strconv.ParseInt(m[1], 16, 64)
+	return time.Unix(seconds, 0), err == nil && seconds > 0
 }
 
 // judgeContentType: JSON says that it is JSON.

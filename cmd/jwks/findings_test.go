@@ -115,6 +115,9 @@ func TestExamine_Table(t *testing.T) {
 		}, "validators", levelOK, "changed meanwhile"},
 		{"a set from before there were any", func(o *observations) { header(o.keys).Set("Last-Modified", "Thu, 01 Jan 1970 00:00:01 GMT") }, "validators", levelWarn, "1970"},
 
+		{"an ETag of nginx without a date", func(o *observations) { header(o.keys).Set("ETag", `"12cea601-18b"`) }, "validators", levelWarn, "1980"},
+		{"one of nginx with a date", func(o *observations) { header(o.keys).Set("ETag", `W/"6927f000-18b"`) }, "validators", levelOK, "304"},
+
 		{"replicas that disagree", func(o *observations) {
 			o.again = answered(o.keys.url, 200, keySetOf(t, "ES256"), http.Header{"Etag": {`"2"`}})
 		}, "replicas", levelInfo, "different keys"},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed-22400188/jwks/internal/fetch"
 	"github.com/seed-22400188/jwks/internal/jwk"
+	"github.com/seed-22400188/jwks/internal/keyfile"
 	"github.com/seed-22400188/jwks/internal/show"
 )
 
@@ -75,7 +76,7 @@ func (c *common) runKeys(ctx context.Context, p *program, where string) (int, er
 // findKeys gets the document with the keys, and says where it was.
 func (c *common) findKeys(ctx context.Context, p *program, where string) (place string, body []byte, err error) {
 	if !isURL(where) {
-		body, err := fileText(where)
+		body, err := keyfile.Read(where, maxDocument)
 		if err != nil {
 			return "", nil, fmt.Errorf("%s: %w", quote(where), err)
 		}

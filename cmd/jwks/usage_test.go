@@ -70,6 +70,63 @@ func TestUsage_ExitStatus64(t *testing.T) {
 	}
 }
 
+// TestKeys_Unavailable: what has no keys is undecidable, and not a mistake of
+// the command line.
+func TestKeys_Unavailable(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "no such file")
+	junk := filepath.Join(t.TempDir(), "junk")
+	if err := os.WriteFile(junk, []byte("junk"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	issuer := on(t)
+	for _, where := range []string{missing, junk, "http://127.0.0.1:1", issuer.URL() + "/nothing", "http://127.0.0.1:1/{tenantid}/v2.0"} {
+		if r := jwks(t, "keys", where); r.status != 2 || r.stdout != "" || strings.Count(r.stderr, "\n") != 1 {
+			t.Errorf("keys %s: exit status %d, %q", where, r.status, r.stdout+r.stderr)
+		}
+	}
+	token := issuer.Sign(map[string]any{"aud": "a"})
+	for _, file := range []string{missing, junk} {
+		jwks(t, "verify", "-any-audience", "-keys", file, token).expect(t, 2, "UNDECIDED")
+	}
+}
+
+// TestKeys_WaysToThem: an issuer, its document, its key set and files lead to
+// the same keys.
+func TestKeys_WaysToThem(t *testing.T) {
+	issuer := on(t, jwkstest.WithPath("/tenant"))
+	direct := jwks(t, "keys", issuer.JWKSURL())
+	direct.expect(t, 0, "1 key, 1 usable", "RSA 2048")
+	for _, where := range []string{issuer.URL(), issuer.URL() + "/.well-known/openid-configuration"} {
+		if got := jwks(t, "keys", where); got.stdout != direct.stdout {
+			t.Errorf("%s:\n%s\nwant\n%s", where, got.stdout, direct.stdout)
+		}
+	}
+	resp, body := request(t, "GET", issuer.JWKSURL())
+	if resp.StatusCode != 200 {
+		t.Fatal(body)
+	}
+	file := filepath.Join(t.TempDir(), "key set.json")
+	if err := os.WriteFile(file, []byte("\ufeff"+body), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	jwks(t, "keys", file).expect(t, 0, "1 key, 1 usable")
+	jwks(t, "verify", "-keys", file, "-any-audience", issuer.Sign(nil)).expect(t, 0, "VERIFIED")
+	jwks(t, "verify", "-jwks", issuer.JWKSURL(), "-any-audience", issuer.Sign(nil)).expect(t, 0, "VERIFIED", "not checked: name it with -issuer")
+	jwks(t, "verify", "-jwks", issuer.JWKSURL(), "-issuer", "urn:another", "-any-audience", issuer.Sign(nil)).expect(t, 1, `want "urn:another"`)
+
+	pem := filepath.Join(t.TempDir(), "keys.pem")
+	ca := newFake(t)
+	ca.start(t, nil, false)
+	text, err := os.ReadFile(ca.ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(pem, append(text, text...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	jwks(t, "keys", pem).expect(t, 0, "2 keys", "(none)", "RSA")
+}
+
 func TestUsage_WaysToGiveAToken(t *testing.T) {
 	issuer := on(t)
 	token := issuer.Sign(map[string]any{"aud": "a"})

@@ -54,15 +54,15 @@ func newVerification(f *flags) *verification {
 	v := &verification{algs: list{split: true}, scopes: list{split: true}}
 	v.output(f, false)
 	v.network(f)
-	f.StringVar(&v.issuer, "issuer", "", "the issuer that you trust; its keys are found by discovery. With -jwks or -keys only its name counts: `url`")
-	f.StringVar(&v.jwksURL, "jwks", "", "take the keys from this key set: `url`")
+	f.StringVar(&v.issuer, "issuer", "", "trust this issuer, at `url`: its keys are found by discovery; with -jwks or -keys only its name counts")
+	f.StringVar(&v.jwksURL, "jwks", "", "take the keys from the key set at `url`")
 	f.StringVar(&v.keys, "keys", "", "take the keys from a `file`, a JWK Set or PEM")
 	f.Var(&v.audiences, "aud", "an `audience` that your service accepts; repeatable, one of them is enough")
 	f.BoolVar(&v.anyAudience, "any-audience", false, "accept a token for anybody")
 	f.Var(&v.algs, "alg", "accept this `algorithm`, such as RS256, and no other; repeatable (default: what the key allows)")
 	f.StringVar(&v.typ, "typ", "", "want this `type` in the header, such as at+jwt")
 	f.Var(&v.scopes, "scope", "want this `scope`; repeatable, all are needed")
-	f.DurationVar(&v.leeway, "leeway", 30*time.Second, "how far clocks may be apart: `duration`")
+	f.DurationVar(&v.leeway, "leeway", 30*time.Second, "let clocks be apart by `duration`")
 	f.Var(&v.at, "at", "judge times as if it were this `time`, RFC 3339 (default now)")
 	return v
 }
@@ -112,10 +112,6 @@ func (v *verification) checkFlags() error {
 		return usagef("-leeway %v: want at least 0", v.leeway)
 	case v.ownIssuer() && (len(v.headers.names) > 0 || v.insecure):
 		return usagef("-header and -insecure-http are for an issuer that you name: say -issuer or -jwks")
-	case v.keys != "":
-		if _, err := fileText(v.keys); err != nil {
-			return fmt.Errorf("-keys: %w", err)
-		}
 	}
 	return v.check()
 }
