@@ -1,17 +1,17 @@
 // Package cfaccess verifies the tokens of Cloudflare Access, for services that
 // stand behind it. A team name and an application audience are all it needs:
 //
-//	access, err := cfaccess.New("my-team", "4714c1358e65fe4b408ad6d432a5f878f08194bdb4752441fd56faefa9b2b6f2")
-//	if err != nil {
-//		log.Fatal(err)
-//	}
-//	http.Handle("/", access.Middleware()(http.HandlerFunc(hello)))
-//
-// and in the handler
-//
 //	func hello(w http.ResponseWriter, r *http.Request) {
 //		user, _ := cfaccess.UserFromContext(r.Context())
 //		fmt.Fprintln(w, "hello", user.Email)
+//	}
+//
+//	func routes() (http.Handler, error) {
+//		access, err := cfaccess.New("my-team", "4714c1358e65fe4b408ad6d432a5f878f08194bdb4752441fd56faefa9b2b6f2")
+//		if err != nil {
+//			return nil, err
+//		}
+//		return access.Middleware()(http.HandlerFunc(hello)), nil
 //	}
 //
 // The issuer is https://my-team.cloudflareaccess.com, its keys are at

@@ -2,18 +2,16 @@
 // handlers, and answers those that do not pass as OAuth 2.0 bearer token usage
 // (RFC 6750) says.
 //
+//	func things(w http.ResponseWriter, r *http.Request) {
+//		token, _ := jwkshttp.TokenFromContext(r.Context())
+//		fmt.Fprintln(w, "the things of", token.Subject())
+//	}
+//
 //	func routes(verifier *jwks.Verifier) http.Handler {
 //		protect := jwkshttp.Middleware(verifier, jwkshttp.RequireScopes("read"))
 //		mux := http.NewServeMux()
 //		mux.Handle("GET /things", protect(http.HandlerFunc(things)))
 //		return mux
-//	}
-//
-// and in the handler
-//
-//	func things(w http.ResponseWriter, r *http.Request) {
-//		token, _ := jwkshttp.TokenFromContext(r.Context())
-//		fmt.Fprintln(w, "the things of", token.Subject())
 //	}
 //
 // A protected handler is tested with package jwkstest, which signs real tokens.

@@ -224,9 +224,29 @@ func Check(root, module string, units []*Unit) ([]string, error) {
 				problems = append(problems, fmt.Sprintf("%s: %s", u.fset.Position(e.Pos), e.Msg))
 			},
 		}
-		_, _ = config.Check("snippet", u.fset, u.files, nil) // Error has them all
+		uses := map[*ast.Ident]types.Object{}
+		pkg, _ := config.Check("snippet", u.fset, u.files, &types.Info{Uses: uses}) // Error has its problems
+		problems = append(problems, u.tooEarly(pkg, uses)...)
 	}
+	slices.Sort(problems)
 	return problems, nil
+}
+
+// tooEarly reports names that a block uses and only a later one declares.
+func (u *Unit) tooEarly(pkg *types.Package, uses map[*ast.Ident]types.Object) (problems []string) {
+	for name, object := range uses {
+		if object.Pkg() != pkg || !object.Pos().IsValid() {
+			continue
+		}
+		use, declared := u.fset.Position(name.Pos()), u.fset.Position(object.Pos())
+		for _, b := range u.Blocks {
+			end := b.Line + strings.Count(b.Text, "\n")
+			if b.Line <= use.Line && use.Line <= end && declared.Line > end {
+				problems = append(problems, fmt.Sprintf("%s: %s is declared further down", use, name.Name))
+			}
+		}
+	}
+	return problems
 }
 
 // exportData compiles packages, which the build cache makes fast, and returns

@@ -24,6 +24,7 @@ func TestUnits_Problems(t *testing.T) {
 		"a program":                  {page("package main\n\nfunc main() {}"), ""},
 		"a program and its test":     {page("package main\n\nfunc f() {}", "package main\n\nimport \"testing\"\n\nfunc TestF(*testing.T) { f() }"), ""},
 		"a name of another section":  {page(`n := 1`) + "\n## Next\n\n" + ticks + "go\nfmt.Println(n)\n" + ticks + "\n", "page.md:10: undefined: n"},
+		"a name of a later one":      {page(`f()`, "func f() {}"), "page.md:4: f is declared further down"},
 		"a name that nobody has":     {page(`fmt.Println(ctx)`), "page.md:4: undefined: ctx"},
 		"an ellipsis":                {page("n := 1\n// …"), "page.md:5: an ellipsis does not compile"},
 		"three dots":                 {page("n := 1\n..."), "page.md:5: an ellipsis does not compile"},
