@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 const (
 	issuersTable = "Issuers that the library trusts"
 	clientsTable = "Clients of the fake issuer of package jwkstest"
+	albTable     = "Verifiers of load balancer tokens beside package awsalb, which agrees"
 	proofsTable  = "Senders of proofs of possession (RFC 9449) to package dpop"
 )
 
@@ -135,9 +136,9 @@ func (s *sheet) String() string {
 	var b strings.Builder
 	b.WriteString("# What real parts and this library say to each other\n\n" +
 		"Written by `make interop`. Every part ran as a program or server of its own on\n" +
-		"loopback; what the steps do is in `issuer_test.go`, `client_test.go` and\n" +
-		"`dpop_test.go`. A dash is a step that means nothing for that part.\n")
-	for _, table := range []string{issuersTable, clientsTable, proofsTable} {
+		"loopback; what the steps do is in `issuer_test.go`, `client_test.go`,\n" +
+		"`dpop_test.go` and `alb_test.go`. A dash is a step that means nothing for that part.\n")
+	for _, table := range []string{issuersTable, clientsTable, proofsTable, albTable} {
 		fmt.Fprintf(&b, "\n## %s\n", table)
 		header := false
 		for _, r := range s.sorted(table) {
