@@ -30,6 +30,7 @@ func start() int {
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
 	p := newProgram(os.Stdin, os.Stdout, os.Stderr, os.Getenv)
 	p.colour = isTerminal(os.Stdout) && wantsColour(os.Getenv, runtime.GOOS)
 	return p.run(ctx, os.Args[1:])
