@@ -152,6 +152,7 @@ func TestGolden_Doctor(t *testing.T) {
 func TestGolden_Watch(t *testing.T) {
 	for name, more := range map[string][]string{"watch": nil, "watch-json": {"-json"}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			issuer := on(t)
 			r := start(t, append([]string{"watch", "-every", "1s", "-exit-on", "recovered", issuer.URL()}, more...)...)
 			var text strings.Builder

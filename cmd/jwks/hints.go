@@ -122,7 +122,11 @@ func (e *explained) hintNotTrusted() string {
 	if isURL(e.iss) {
 		example = " (-issuer " + show.Place(e.iss) + ")"
 	}
-	return "if you trust it, name the issuer with -issuer" + example + ", or its keys with -jwks or -keys: without them only a public https address is asked"
+	text := "if you trust it, name the issuer with -issuer" + example + ", or its keys with -jwks or -keys: without them only a public https address is asked"
+	if e.expired() {
+		text += "; besides, the token says that it has expired"
+	}
+	return text
 }
 
 func (e *explained) hintNoKey() string {

@@ -34,6 +34,7 @@ func TestTrial_SixTokens(t *testing.T) {
 	} {
 		t.Run(strings.ReplaceAll(test.name, " ", "_"), func(t *testing.T) {
 			first := jwks(t, "verify", "-any-audience", test.token)
+			t.Logf("jwks verify -any-audience TOKEN\n%s", first.stdout)
 			if first.status != 1 {
 				t.Errorf("exit status %d", first.status)
 			}
@@ -47,7 +48,9 @@ func TestTrial_SixTokens(t *testing.T) {
 			if test.then == "" {
 				flags = append(flags, "-any-audience")
 			}
-			jwks(t, append(append([]string{"verify"}, flags...), test.token)...).expect(t, 1, test.cause)
+			second := jwks(t, append(append([]string{"verify"}, flags...), test.token)...)
+			t.Logf("jwks verify %s TOKEN\n%s", strings.Join(flags, " "), second.stdout)
+			second.expect(t, 1, test.cause)
 		})
 	}
 }
@@ -79,7 +82,9 @@ func TestTrial_FourIssuers(t *testing.T) {
 			if test.plant != nil {
 				f.plant(t, test.plant)
 			}
-			jwks(t, "doctor", "-ca", f.ca, f.URL).expect(t, test.status, test.cause...)
+			r := jwks(t, "doctor", "-ca", f.ca, f.URL)
+			t.Logf("jwks doctor ISSUER\n%s", r.stdout)
+			r.expect(t, test.status, test.cause...)
 		})
 	}
 }

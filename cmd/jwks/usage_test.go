@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-22400188/jwks/internal/testkit"
 	"github.com/seed-22400188/jwks/jwkstest"
@@ -225,6 +226,8 @@ func TestVerify_OwnIssuer(t *testing.T) {
 	issuer := on(t, jwkstest.WithAlgorithms("ES256"))
 	r := jwks(t, "verify", "-any-audience", issuer.Sign(nil))
 	r.expect(t, 1, "not a public address", "-issuer "+issuer.URL())
+	old := issuer.Sign(map[string]any{"exp": time.Now().Add(-time.Hour)})
+	jwks(t, "verify", "-any-audience", old).expect(t, 1, "it has expired", "unverified: expired 1 h ago")
 	if issuer.Requests() != (jwkstest.Requests{}) {
 		t.Errorf("it was asked: %+v", issuer.Requests())
 	}
