@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -12,26 +13,59 @@ import (
 )
 
 // verifyIn verifies a token as jwks verify does, with keys from memory.
-func verifyIn(t *testing.T, issuer *jwkstest.Issuer, token string, args ...string) *verifyJSON {
+func verifyIn(t *testing.T, transport http.RoundTripper, token string, args ...string) *verifyJSON {
 	t.Helper()
 	f := newFlags("verify")
 	v := newVerification(f)
-	if _, err := f.parse(append([]string{"-issuer", issuer.URL()}, args...)); err != nil {
+	if _, err := f.parse(args); err != nil {
 		t.Fatal(err)
 	}
-	v.rec = &recorder{base: issuer.HTTPClient().Transport}
-	client, err := jwks.NewClient(append(v.options(v.rec), issuerOptions(v.issuer)...)...)
+	v.rec = &recorder{base: transport}
+	source, err := v.source()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
-	verifier, err := jwks.NewVerifier(client, v.verifierOptions()...)
+	defer source.Close()
+	verifier, err := jwks.NewVerifier(source, v.verifierOptions()...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := &explained{v: v, now: time.Now(), report: verifier.Explain(context.Background(), token), spaces: strings.ContainsAny(token, " \n")}
-	e.look(context.Background(), client, token)
+	e.look(context.Background(), source, token)
 	return e.result()
+}
+
+// TestExplained_OwnIssuer: the issuer that the token names is asked, and what it
+// answered is told.
+func TestExplained_OwnIssuer(t *testing.T) {
+	issuer := jwkstest.New(t, jwkstest.WithAlgorithms("RS256", "ES256"))
+	got := verifyIn(t, issuer.HTTPClient().Transport, issuer.Sign(nil), "-any-audience")
+	steps := map[string]string{}
+	for _, s := range got.Steps {
+		steps[s.Name] = s.Verdict + " " + s.Detail
+	}
+	for name, want := range map[string]string{
+		"issuer":    "passed " + issuer.URL() + "   from the token; pin it with -issuer",
+		"discovery": "passed " + issuer.URL() + "/.well-known/openid-configuration   200, ",
+		"keys":      "passed " + issuer.JWKSURL() + "   200, ",
+		"key":       `passed "k1", RSA 2048, use sig`,
+		"signature": "passed good",
+	} {
+		if !strings.HasPrefix(steps[name], want) {
+			t.Errorf("%s: %q, want %q", name, steps[name], want)
+		}
+	}
+	if got.status != exitOK || !strings.HasSuffix(steps["keys"], "2 keys") || !strings.Contains(got.Hint, "say -issuer") {
+		t.Errorf("%+v", got)
+	}
+	if n := issuer.Requests(); n != (jwkstest.Requests{Discovery: 1, JWKS: 1}) {
+		t.Errorf("looking costs requests: %+v", n)
+	}
+	nameless := jwkstest.New(t, jwkstest.WithAlgorithms("ES256", "ES256"), jwkstest.WithoutKeyIDs())
+	got = verifyIn(t, nameless.HTTPClient().Transport, nameless.Sign(nil), "-any-audience", "-issuer", nameless.URL())
+	if text := got.text(newProgram(nil, nil, nil, func(string) string { return "" })); !strings.Contains(text, "key         without a kid, EC P-256") || got.status != exitOK {
+		t.Error(text)
+	}
 }
 
 func TestHint_CommonCauses(t *testing.T) {
@@ -74,7 +108,7 @@ func TestHint_CommonCauses(t *testing.T) {
 		{"scope", sign("scope", "x y"), "-aud a -scope y,z", "ask for the scope"},
 		{"bound", sign("cnf", map[string]any{"jkt": "x"}), "-aud a", "bound to a key"},
 	} {
-		got := verifyIn(t, issuer, test.token, strings.Fields(test.args)...)
+		got := verifyIn(t, issuer.HTTPClient().Transport, test.token, append(strings.Fields(test.args), "-issuer", issuer.URL())...)
 		if !strings.Contains(got.Hint, test.want) || (got.Hint == "") != (test.want == "") {
 			t.Errorf("%s: hint %q, want %q\n%+v", test.name, got.Hint, test.want, got.Steps)
 		}
@@ -89,7 +123,7 @@ func TestHint_CommonCauses(t *testing.T) {
 		{"another issuer's document", jwkstest.Body([]byte(`{"issuer":"https://x.example","jwks_uri":"https://x.example/jwks"}`)), "by another name"},
 	} {
 		issuer.SetFault(test.fault)
-		if got := verifyIn(t, issuer, good, "-aud", "a"); got.status != exitUndecidable || !strings.Contains(got.Hint, test.want) {
+		if got := verifyIn(t, issuer.HTTPClient().Transport, good, "-aud", "a", "-issuer", issuer.URL()); got.status != exitUndecidable || !strings.Contains(got.Hint, test.want) {
 			t.Errorf("%s: hint %q, want %q", test.name, got.Hint, test.want)
 		}
 	}

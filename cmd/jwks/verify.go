@@ -136,11 +136,13 @@ type keySource interface {
 // source is where the keys come from.
 func (v *verification) source() (keySource, error) {
 	if v.ownIssuer() {
-		config, err := v.tlsConfig()
-		if err != nil {
-			return nil, err
+		if v.rec == nil { // tests have one
+			config, err := v.tlsConfig()
+			if err != nil {
+				return nil, err
+			}
+			v.rec = &recorder{base: publicnet.New(config).Transport}
 		}
-		v.rec = &recorder{base: publicnet.New(config).Transport}
 		return jwks.NewIssuers(jwks.TrustAnyIssuer(),
 			jwks.WithClientOptions(jwks.WithHTTPClient(&http.Client{Transport: v.rec})))
 	}
@@ -151,15 +153,17 @@ func (v *verification) source() (keySource, error) {
 	if v.keys != "" {
 		return jwks.NewClient(append(opts, jwks.WithKeyFile(v.keys))...)
 	}
-	rec, err := v.recorder()
-	if err != nil {
-		return nil, err
+	if v.rec == nil {
+		rec, err := v.recorder()
+		if err != nil {
+			return nil, err
+		}
+		v.rec = rec
 	}
-	v.rec = rec
 	if v.jwksURL != "" {
 		opts = append(opts, jwks.WithJWKSURL(v.jwksURL))
 	}
-	return jwks.NewClient(append(opts, v.options(rec)...)...)
+	return jwks.NewClient(append(opts, v.options(v.rec)...)...)
 }
 
 func (v *verification) verifierOptions() []jwks.VerifierOption {
