@@ -123,7 +123,7 @@ func (c *cache) announceLocked(n notice) {
 		return
 	}
 	now, wall := c.clock.now(), time.Now()
-	n.Issuer, n.URL = c.issuerLocked(), show.WholeURL(c.jwksURLLocked())
+	n.Issuer, n.URL, n.Dynamic = c.issuerLocked(), show.WholeURL(c.jwksURLLocked()), c.origin.cfg.cameAtRunTime
 	n.at, n.state = wall, State(c.policy.State(now)) // the same states in the same order
 	if n.state != StateEmpty {
 		n.Until = timeOf(c.policy.Schedule().StaleEnd, now, wall)
@@ -189,6 +189,7 @@ func (c *cache) status() Status {
 	at := func(m freshness.Moment) time.Time { return timeOf(m, now, wall) }
 	st := Status{
 		Issuer:              c.issuerLocked(),
+		Dynamic:             c.origin.cfg.cameAtRunTime,
 		JWKSURL:             show.WholeURL(c.jwksURLLocked()),
 		LastError:           c.lastError,
 		ConsecutiveFailures: c.policy.Failures(),

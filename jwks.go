@@ -32,6 +32,19 @@ type SkippedKey struct {
 	Err   error  // what is wrong with it, in one line
 }
 
+// MarshalJSON writes index, key_id where there is one, and error as a text.
+func (s SkippedKey) MarshalJSON() ([]byte, error) {
+	document := struct {
+		Index int    `json:"index"`
+		KeyID string `json:"key_id,omitempty"`
+		Error string `json:"error,omitempty"`
+	}{s.Index, s.KeyID, ""}
+	if s.Err != nil {
+		document.Error = s.Err.Error()
+	}
+	return json.Marshal(document)
+}
+
 // KeySet is an immutable snapshot of a JWK Set (RFC 7517 section 5). It is a
 // [KeySource] of its own, for use without a network.
 type KeySet struct {

@@ -51,6 +51,7 @@ func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // last error that never was are left out.
 type Status struct {
 	Issuer, JWKSURL  string // JWKSURL is "" until discovery found it, and shows no query, which may hold a secret
+	Dynamic          bool   // the issuer came up at run time: nobody listed it
 	State            State
 	KeyIDs, Retained []string     // kids of the set in document order, and of the keys that WithRetention keeps
 	Skipped          []SkippedKey // entries of the set that are not used
@@ -83,6 +84,7 @@ type Status struct {
 func (s Status) MarshalJSON() ([]byte, error) {
 	document := struct {
 		Issuer              string       `json:"issuer"`
+		Dynamic             bool         `json:"dynamic,omitempty"`
 		JWKSURL             string       `json:"jwks_url"`
 		State               State        `json:"state"`
 		KeyIDs              []string     `json:"key_ids,omitempty"`
@@ -102,25 +104,12 @@ func (s Status) MarshalJSON() ([]byte, error) {
 		Hash                string       `json:"hash"`
 		Stored              time.Time    `json:"stored,omitzero"`
 	}{
-		s.Issuer, show.WholeURL(s.JWKSURL), s.State, s.KeyIDs, s.Retained, s.Skipped,
+		s.Issuer, s.Dynamic, show.WholeURL(s.JWKSURL), s.State, s.KeyIDs, s.Retained, s.Skipped,
 		s.FetchedAt, s.ExpiresAt, s.StaleUntil, s.NextAttempt, "", s.LastErrorAt, s.ConsecutiveFailures,
 		s.Fetches, s.NotModified, s.Failures, s.Throttled, s.Hash, s.Stored,
 	}
 	if s.LastError != nil {
 		document.LastError = s.LastError.Error()
-	}
-	return json.Marshal(document)
-}
-
-// MarshalJSON writes index, key_id where there is one, and error as a text.
-func (s SkippedKey) MarshalJSON() ([]byte, error) {
-	document := struct {
-		Index int    `json:"index"`
-		KeyID string `json:"key_id,omitempty"`
-		Error string `json:"error,omitempty"`
-	}{s.Index, s.KeyID, ""}
-	if s.Err != nil {
-		document.Error = s.Err.Error()
 	}
 	return json.Marshal(document)
 }
@@ -192,6 +181,7 @@ func (k EventKind) String() string {
 type Event struct {
 	Kind           EventKind
 	Issuer, URL    string        // URL of the key set without its query; "" until discovery found it
+	Dynamic        bool          // the issuer came up at run time: nobody listed it
 	Added, Removed []string      // kids, with EventRefreshed
 	Changed        []string      // kids whose key is another one now, with EventRefreshed
 	Duration       time.Duration // of the refresh, with the first three kinds; of the failure, with EventRecovered

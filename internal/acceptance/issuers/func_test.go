@@ -2,8 +2,10 @@ package issuers
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"strings"
 	"sync"
@@ -399,4 +401,30 @@ func TestIssuers_DefaultMaxIssuers(t *testing.T) {
 			t.Errorf("%d issuers", len(got))
 		}
 	})
+}
+
+// TestIssuers_DynamicIsTold: status and events tell issuers that were listed from
+// those that came up at run time, whose number nobody knows.
+func TestIssuers_DynamicIsTold(t *testing.T) {
+	n := testkit.NewInternet()
+	listed, tenant := n.AddIssuer(t, "listed.example"), n.AddIssuer(t, "tenant.example")
+	dynamic := map[string]bool{}
+	s := n.NewIssuers(t, jwks.TrustIssuers(listed.URL()), jwks.TrustIssuerFunc(testkit.TrustAll()),
+		jwks.WithClientOptions(jwks.WithObserver(func(e jwks.Event) { dynamic[e.Issuer+" "+e.Kind.String()] = e.Dynamic })))
+	v := testkit.NewSourceVerifier(t, s)
+	testkit.Accept(t, v, listed.Sign(nil))
+	testkit.Accept(t, v, tenant.Sign(nil))
+	if want := map[string]bool{listed.URL() + " refreshed": false, tenant.URL() + " refreshed": true}; !maps.Equal(dynamic, want) {
+		t.Errorf("events: %v", dynamic)
+	}
+	all := s.Status()
+	if len(all) != 2 || all[0].Dynamic || !all[1].Dynamic {
+		t.Fatalf("status: %+v", all)
+	}
+	for i, want := range []bool{false, true} {
+		b, err := json.Marshal(all[i])
+		if err != nil || strings.Contains(string(b), `"dynamic":true`) != want {
+			t.Errorf("%s, %v", b, err)
+		}
+	}
 }
