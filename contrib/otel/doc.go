@@ -1,0 +1,100 @@
+// Package jwksotel tells OpenTelemetry what package jwks does: metrics of key
+// sets and verifications, and spans.
+//
+//	meters, tracers := otel.GetMeterProvider(), otel.GetTracerProvider()
+//	client, err := jwks.NewClient(
+//		jwks.WithIssuer("https://login.example.com/"),
+//		jwks.WithObserver(jwksotel.Observer(meters)), // refreshes
+//	)
+//	stop, err := jwksotel.Observe(meters, jwkshttp.Clients(client)) // key sets
+//	plain, err := jwks.NewVerifier(client, jwks.WithAudience("my-api"))
+//	verifier := jwksotel.Verifier(plain, meters, tracers) // verifications
+//
+// A nil provider is the global one. The instruments, all of the scope
+// [ScopeName]:
+//
+//	instrument                          kind       unit       attributes
+//	jwks.verify.duration                histogram  s          jwks.reason: a word of jwks.Reason, absent for success
+//	jwks.refresh.duration               histogram  s          jwks.issuer, jwks.outcome: refreshed, not_modified, failed
+//	jwks.refreshes                      counter    {refresh}  jwks.issuer, jwks.outcome
+//	jwks.refresh.consecutive_failures   gauge      {refresh}  jwks.issuer
+//	jwks.keyset.age                     gauge      s          jwks.issuer
+//	jwks.keyset.keys                    gauge      {key}      jwks.issuer
+//	jwks.keyset.state                   gauge      {state}    jwks.issuer: 0 empty, 1 fresh, 2 stale, 3 expired
+//	jwks.lookups.throttled              counter    {lookup}   jwks.issuer
+//
+// Nothing has a kid, a subject or anything else of a token, so the number of time
+// series is that of the configured issuers: those that came up at run time are
+// one, "dynamic". Of several clients with the same attribute, state, age and
+// failures are the highest, keys and lookups the sum. A client that knows no issuer
+// has no jwks.issuer.
+//
+// Spans: "jwks.verify" around each verification, in the caller's trace, so that
+// the requests for keys that it waits for lie within; and "jwks.refresh" for each
+// refresh, a trace of its own, because callers share it. Both have the attributes
+// of their histogram, and status Error when keys are unavailable: a token that is
+// refused is its sender's error.
+package jwksotel
+
+import (
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// ScopeName is the instrumentation scope of every instrument and span.
+const ScopeName = "github.com/seed-22400188/jwks/contrib/otel"
+
+// version is that of the scope.
+const version = "0.1.0"
+
+// The attributes.
+const (
+	reasonKey  = attribute.Key("jwks.reason")
+	issuerKey  = attribute.Key("jwks.issuer")
+	outcomeKey = attribute.Key("jwks.outcome")
+)
+
+// dynamic stands for all issuers that nobody listed.
+const dynamic = "dynamic"
+
+// issuerOf is the attribute of an issuer; none for a client that knows none.
+func issuerOf(issuer string, cameAtRunTime bool) []attribute.KeyValue {
+	switch {
+	case cameAtRunTime:
+		return []attribute.KeyValue{issuerKey.String(dynamic)}
+	case issuer == "":
+		return nil
+	default:
+		return []attribute.KeyValue{issuerKey.String(issuer)}
+	}
+}
+
+func meterOf(m metric.MeterProvider) metric.Meter {
+	if m == nil {
+		m = otel.GetMeterProvider()
+	}
+	return m.Meter(ScopeName, metric.WithInstrumentationVersion(version))
+}
+
+func tracerOf(t trace.TracerProvider) trace.Tracer {
+	if t == nil {
+		t = otel.GetTracerProvider()
+	}
+	return t.Tracer(ScopeName, trace.WithInstrumentationVersion(version))
+}
+
+// seconds are bounds of histograms of durations: a verification takes a tenth of
+// a millisecond, and one that waits for keys, like a refresh, seconds.
+var seconds = metric.WithExplicitBucketBoundaries(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1, 5, 15)
+
+// histogram makes a histogram of durations. One that cannot be made measures
+// nothing, and OpenTelemetry's error handler hears why.
+func histogram(m metric.Meter, name, description string) metric.Float64Histogram {
+	h, err := m.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(description), seconds)
+	if err != nil {
+		otel.Handle(err)
+	}
+	return h
+}
