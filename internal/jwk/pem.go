@@ -20,7 +20,7 @@ type Block struct {
 
 // IsPEM tells a PEM document from JSON, in which PEM may stand as text.
 func IsPEM(document []byte) bool {
-	return begins(document) > 0 && !bytes.HasPrefix(bytes.TrimLeft(document, " \t\r\n\ufeff"), []byte("{"))
+	return begins(document) > 0 && !bytes.HasPrefix(bytes.TrimLeft(document, " \t\r\n"+mark), []byte("{"))
 }
 
 // Errors of a document of PEM blocks.
@@ -36,6 +36,7 @@ var (
 // block is an error, because it is still being written.
 func FromPEM(text []byte, limit int) ([]Block, error) {
 	var blocks []Block
+	text = bytes.ReplaceAll(text, []byte(mark), nil) // of each file that was put behind another
 	for {
 		block, rest := pem.Decode(text)
 		skipped := text
@@ -63,12 +64,15 @@ func FromPEM(text []byte, limit int) ([]Block, error) {
 	}
 }
 
-const begin = "-----BEGIN "
+const (
+	begin = "-----BEGIN "
+	mark  = "\ufeff" // the byte order mark that some editors write
+)
 
 // begins counts the lines that begin a block.
 func begins(text []byte) int {
 	n := bytes.Count(text, []byte("\n"+begin))
-	if bytes.HasPrefix(bytes.TrimPrefix(text, []byte("\ufeff")), []byte(begin)) {
+	if bytes.HasPrefix(bytes.TrimPrefix(text, []byte(mark)), []byte(begin)) {
 		n++
 	}
 	return n

@@ -54,6 +54,7 @@ func TestFromPEM_Table(t *testing.T) {
 		{"two with words between them", "Key A:\n" + ed + "\nKey B:\n" + ed + "that is all", 2, []string{edText, edText}, ""},
 		{"headers in a block", strings.Replace(ed, "KEY-----\n", "KEY-----\nProc-Type: 4\n\n", 1), 1, []string{edText}, ""},
 		{"spaces behind a line", strings.ReplaceAll(ed, "\n", "  \r\n"), 1, []string{edText}, ""},
+		{"byte order marks", "\ufeff" + ed + "\ufeff" + ed, 2, []string{edText, edText}, ""},
 		{"a malformed one before another", broken + ed, 2, []string{"!the PEM block is malformed", edText}, ""},
 		{"two malformed ones before another", broken + broken + ed, 3, []string{"!the PEM block is malformed", "!the PEM block is malformed", edText}, ""},
 		{"a malformed one at the end", ed + broken, 2, nil, "it is cut off: the last PEM block has no end"},
@@ -178,7 +179,7 @@ func FuzzPEM(f *testing.F) {
 			}
 			got = append(got, k.Public)
 		}
-		all := theirKeys([]byte(document))
+		all := theirKeys(bytes.ReplaceAll([]byte(document), []byte(mark), nil))
 		for _, public := range got {
 			i := slices.IndexFunc(all, func(p crypto.PublicKey) bool { return Equal(p, public) })
 			if i < 0 {
