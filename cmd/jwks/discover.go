@@ -82,9 +82,9 @@ func statusWords(status int) string {
 func cause(err error) string {
 	var e *fetch.Error
 	if errors.As(err, &e) && e.Err != nil {
-		return e.Err.Error()
+		return inFlags(e.Err.Error())
 	}
-	return err.Error()
+	return inFlags(err.Error())
 }
 
 // discover asks all places of an issuer's discovery document, side by side.

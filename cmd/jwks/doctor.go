@@ -123,7 +123,7 @@ func (d *doctor) observe(ctx context.Context, p *program, issuer string) (*obser
 	a.each = eachRequest
 	client, err := jwks.NewClient(append(d.options(a.base), issuerOptions(issuer)...)...)
 	if err != nil {
-		return nil, err
+		return nil, oneLine(err)
 	}
 	defer client.Close()
 

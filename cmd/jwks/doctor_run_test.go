@@ -250,3 +250,19 @@ func gzipped(zeros int) []byte {
 	_ = w.Close()
 	return b.Bytes()
 }
+
+// TestDoctor_NamesFlags: what mends a failure is a flag of the command, not an
+// option of the library.
+func TestDoctor_NamesFlags(t *testing.T) {
+	f := newFake(t)
+	f.start(t, nil, false)
+	for _, args := range [][]string{{"doctor", f.URL}, {"keys", f.URL}, {"watch", "-exit-on", "failed", f.URL}, {"verify", "-any-audience", "-issuer", f.URL, "eyJhbGciOiJFUzI1NiJ9.e30.AAAA"}} {
+		r := jwks(t, args...)
+		if want := map[string]int{"watch": 1}[args[0]]; want != r.status && r.status != 2 {
+			t.Errorf("%s: exit status %d", args[0], r.status)
+		}
+		if text := r.stdout + r.stderr; !strings.Contains(text, "-ca") || strings.Contains(text, "WithTLSConfig") {
+			t.Errorf("%s: %s", args[0], text)
+		}
+	}
+}

@@ -73,7 +73,7 @@ func judgeKeySet(o *observations) finding {
 		}
 		return found(levelError, text+": "+show.Place(o.keys.url), "publish the public half of the key that signs tokens")
 	case o.loadErr != nil && o.found.document.issuer == o.issuer && !errors.Is(o.loadErr, jwks.ErrIssuerMismatch):
-		return found(levelError, "a client refuses it: "+strings.TrimPrefix(o.loadErr.Error(), "jwks: "), "")
+		return found(levelError, "a client refuses it: "+inFlags(strings.TrimPrefix(o.loadErr.Error(), "jwks: ")), "")
 	}
 	return ok(fmt.Sprintf("%s: %s, %d usable", show.Place(o.keys.url), show.Count(len(o.entries), "key"), usable(o.entries)))
 }

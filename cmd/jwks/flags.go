@@ -126,9 +126,8 @@ type common struct {
 
 const defaultTimeout = 30 * time.Second
 
-// output adds the flags of every command with a result. without says that the
-// command has no end of its own, so that there is no time limit unless one is
-// set.
+// output adds the flags of every command with a result. One that is endless has
+// no time limit unless one is set.
 func (c *common) output(f *flags, endless bool) {
 	timeout, text := defaultTimeout, "end after `duration`, whatever is under way"
 	if endless {

@@ -109,6 +109,11 @@ func TestHint_CommonCauses(t *testing.T) {
 		{"bound", sign("cnf", map[string]any{"jkt": "x"}), "-aud a", "bound to a key"},
 	} {
 		got := verifyIn(t, issuer.HTTPClient().Transport, test.token, append(strings.Fields(test.args), "-issuer", issuer.URL())...)
+		for _, s := range got.Steps {
+			if strings.Contains(s.Detail, "With") {
+				t.Errorf("%s: an option where a flag is meant: %s", test.name, s.Detail)
+			}
+		}
 		if !strings.Contains(got.Hint, test.want) || (got.Hint == "") != (test.want == "") {
 			t.Errorf("%s: hint %q, want %q\n%+v", test.name, got.Hint, test.want, got.Steps)
 		}

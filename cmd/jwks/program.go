@@ -130,6 +130,8 @@ func jsonText(v any, oneLine bool) (string, error) {
 func inFlags(text string) string { return optionNames.Replace(text) }
 
 var optionNames = strings.NewReplacer(
+	"WithIssuer or WithDiscoveryURL instead of WithJWKSURL", "-issuer instead of -jwks",
+	": send a proof, or accept the token from anyone with WithoutProofOfPossession", "",
 	"WithTLSConfig", "-ca",
 	"AllowInsecureHTTP", "-insecure-http",
 	"WithDiscoveryURL", "-jwks",

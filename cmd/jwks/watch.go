@@ -90,7 +90,7 @@ func (w *watcher) run(ctx context.Context, p *program, issuers []string) (int, e
 		follow := &follower{issuer: issuer, tell: w.tell}
 		opts := append(w.options(rec.base), issuerOptions(issuer)...)
 		if clients[i], err = jwks.NewClient(append(opts, jwks.WithObserver(follow.observe))...); err != nil {
-			return exitUsage, err
+			return exitUsage, oneLine(err)
 		}
 		defer clients[i].Close()
 	}
