@@ -22,7 +22,7 @@ func advice(f *figures, largest steadyRow) string {
 	normal, plain, polite := at(f.outage, defaults), at(f.outage, "WithRetries(0)"), at(f.outage, "503 with Retry-After: 120")
 	inStep, limited := at(f.limited, "neither has jitter"), at(f.limited, defaults)
 	none, now := f.lifetime[0], f.rotation[0]
-	late := f.lifetime[len(f.lifetime)-1]
+	late, shared := f.lifetime[len(f.lifetime)-1], f.stores[len(f.stores)-1]
 	lines := []string{
 		fmt.Sprintf("**Below a thousand replicas there is nothing to do.** In its stride a fleet of 1,000 makes fewer than 3 requests a second; one of %s makes %s.",
 			markdown.Number(largest.replicas), rate(largest.mean)),
@@ -40,6 +40,8 @@ func advice(f *figures, largest steadyRow) string {
 		"**Know what the backoff costs.** Full jitter halves the mean pause, so a fleet asks twice as often while you are down as it would without; what it buys is that a fleet in step is taken apart, such as one that starts while you are down.",
 		fmt.Sprintf("**Narrow the budget for unknown kids in a large fleet** that strangers can reach: WithRefreshLimit(5*time.Minute, 2) takes what forged tokens can cause from %s to %s requests a second for %s replicas. The price: after two of them a rotated key may be seen up to 5 minutes late; publish it 15 minutes ahead then.",
 			rate(float64(largest.replicas)/30), rate(float64(largest.replicas)/300), markdown.Number(largest.replicas)),
+		fmt.Sprintf("**Share a store where processes must start during an outage**, or where the fleet is large: %s replicas then make %s requests an hour instead of %s, and a deployment in the middle of an outage of an hour answers %s of the valid tokens with 503 instead of %s (docs/fleet.md).",
+			markdown.Number(shared.replicas), markdown.Number(shared.hourly.it), markdown.Number(shared.hourly.out), share(shared.silent.it), share(shared.silent.out)),
 		"**Put a cache in front of a large fleet's issuer**: the ordinary load of any fleet becomes a few requests an hour. Let it merge requests that come together, since a rotation goes past it. If it ignores no-cache of requests, publish a new key one max-age before it signs; otherwise tokens under it are refused until the cache's copy is too old.",
 	}
 	return "1. " + strings.Join(lines, "\n1. ") + "\n"

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/seed-22400188/jwks"
+	"github.com/seed-22400188/jwks/jwksstore"
 )
 
 // transport is the issuer that the model asks, for real clients in a synctest
@@ -96,11 +97,20 @@ func (f fleet) clients(t *testing.T, i *issuer, lookups bool) {
 		ctx, end := context.WithTimeout(t.Context(), f.horizon)
 		defer end()
 		link := &transport{i, time.Now()}
+		store := &leasing{Store: jwksstore.Memory()}
 		var all sync.WaitGroup
 		for range f.replicas {
 			all.Go(func() {
 				time.Sleep(time.Duration(rand.Int64N(int64(f.spread))))
-				client := f.client(t, link)
+				if f.restartTo > 0 {
+					at := f.restartFrom + time.Duration(rand.Int64N(int64(f.restartTo-f.restartFrom)))
+					life, end := context.WithTimeout(ctx, at-time.Since(link.began))
+					client := f.client(t, link, store)
+					_ = client.Run(life) // life's end
+					end()
+					client.Close()
+				}
+				client := f.client(t, link, store)
 				defer client.Close()
 				var signed sync.WaitGroup
 				if f.signs > 0 {
@@ -128,7 +138,24 @@ func (f fleet) clients(t *testing.T, i *issuer, lookups bool) {
 	})
 }
 
-func (f *fleet) client(t *testing.T, link http.RoundTripper) *jwks.Client {
+// leasing is a store in memory with leases.
+type leasing struct {
+	jwks.Store
+	mu    sync.Mutex
+	until time.Time
+}
+
+func (l *leasing) Lease(_ context.Context, _ string, d time.Duration) (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Now().Before(l.until) {
+		return false, nil
+	}
+	l.until = time.Now().Add(d)
+	return true, nil
+}
+
+func (f *fleet) client(t *testing.T, link http.RoundTripper, store *leasing) *jwks.Client {
 	t.Helper()
 	options := []jwks.ClientOption{
 		jwks.WithHTTPClient(&http.Client{Transport: link}), jwks.WithTTL(f.ttl), jwks.WithRefreshAhead(f.ahead),
@@ -138,6 +165,12 @@ func (f *fleet) client(t *testing.T, link http.RoundTripper) *jwks.Client {
 		options = append(options, jwks.WithIssuer(issuerURL))
 	} else {
 		options = append(options, jwks.WithJWKSURL(issuerURL+"/jwks"))
+	}
+	switch secret := make([]byte, 32); {
+	case f.leases:
+		options = append(options, jwks.WithStore(store, secret))
+	case f.store:
+		options = append(options, jwks.WithStore(store.Store, secret))
 	}
 	client, err := jwks.NewClient(options...)
 	if err != nil {
@@ -162,6 +195,7 @@ func situations() map[string]situation {
 		}
 		return f
 	}
+	sharing := func(f *fleet) { f.store, f.leases = true, true }
 	signing := func(f *fleet) { f.signs, f.tokens, f.tokenLife = 25*time.Minute, 10, 10*time.Minute }
 	down := conduct{downFrom: 15 * time.Minute, downTo: 25 * time.Minute}
 	polite, short := down, down
@@ -186,6 +220,15 @@ func situations() map[string]situation {
 		"rotation":                {fleet: of(500, half, signing), conduct: conduct{publishes: 25 * time.Minute}},
 		"published 5 min before":  {fleet: of(500, half, signing), conduct: conduct{publishes: 20 * time.Minute}},
 		"published 15 min before": {fleet: of(100, half, signing), conduct: conduct{publishes: 10 * time.Minute}},
+
+		"store, started together":      {fleet: of(300, half, sharing)},
+		"store, in their stride":       {fleet: of(30, 6*time.Hour, sharing)},
+		"store, without leases":        {fleet: of(100, 3*time.Hour, sharing, func(f *fleet) { f.leases = false })},
+		"store, rotation":              {fleet: of(300, half, sharing, signing), conduct: conduct{publishes: 25 * time.Minute}},
+		"store, outage":                {fleet: of(100, half, sharing), conduct: down},
+		"store, restarts in an outage": {fleet: of(100, half, sharing, func(f *fleet) { f.restartFrom, f.restartTo = down.downFrom, down.downTo }), conduct: down},
+		"store, one replica":           {fleet: of(1, 2*time.Hour, sharing)},
+		"restarts in an outage":        {fleet: of(100, half, func(f *fleet) { f.restartFrom, f.restartTo = down.downFrom, down.downTo }), conduct: down},
 	}
 }
 
@@ -217,6 +260,9 @@ func TestAWrongModelIsNoticed(t *testing.T) {
 		"one retry fewer":            {"outage", func(p *policy) { p.retries = 1 }},
 		"refresh-ahead at 75 %":      {"started together", func(p *policy) { p.ahead = 0.75 }},
 		"no discovery":               {"in their stride", func(p *policy) { p.discovery = false }},
+		"no store":                   {"store, in their stride", func(p *policy) { p.store = false }},
+		"no leases":                  {"store, started together", func(p *policy) { p.leases = false }},
+		"a store that restarts lack": {"store, restarts in an outage", func(p *policy) { p.store = false }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -240,6 +286,9 @@ func TestAWrongModelIsNoticed(t *testing.T) {
 // are random, so that sums over n clients differ by about the square root of n.
 func differences(f fleet, model, real *issuer) (found []string) {
 	chance := 6 * math.Sqrt(float64(f.replicas))
+	if f.leases && real.downTo == 0 { // one of them asks for all
+		chance = 8 * math.Sqrt(f.horizon.Hours()+1)
+	}
 	if real.downTo > 0 { // a random pause decides each time whether there are three more
 		chance *= 8
 	}
@@ -272,7 +321,7 @@ func TestForgedTokensCostNoMoreThanTheBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := started(1, while)
 		i := &issuer{}
-		client := f.client(t, &transport{i, time.Now()})
+		client := f.client(t, &transport{i, time.Now()}, nil)
 		defer client.Close()
 		if err := client.Ready(t.Context()); err != nil {
 			t.Fatal(err)

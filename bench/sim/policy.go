@@ -17,6 +17,8 @@ type policy struct {
 	discovery     bool          // WithIssuer; else WithJWKSURL
 	limitEvery    time.Duration // WithRefreshLimit
 	limitBurst    int           //
+	store         bool          // WithStore, shared by all
+	leases        bool          // the store is a Leaser
 	jitterAhead   bool          // not an option: always on in the library
 	jitterBackoff bool          // the same
 }

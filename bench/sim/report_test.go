@@ -26,7 +26,7 @@ func TestTheSameProgramWritesTheSameFigures(t *testing.T) {
 	if text != again || chart != chartAgain {
 		t.Error("two runs differ")
 	}
-	for _, want := range []string{"| 100 |", "| 3600 |", defaults, "neither has jitter", "max-age 15 min", "## Advice", "1. **"} {
+	for _, want := range []string{"| 100 |", "| 3600 |", defaults, "neither has jitter", "max-age 15 min", "## A store that the replicas share", "## Advice", "1. **"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the report lacks %q", want)
 		}
@@ -104,6 +104,9 @@ func TestTheAdviceHolds(t *testing.T) {
 		if ran := r.out > 0; r.name == defaults && ran || r.name == "neither has jitter" && !ran {
 			t.Errorf("%s: %d replicas ran out", r.name, r.out)
 		}
+	}
+	if shared := store(n); shared.hourly.it > 15 || shared.hourly.it < 8 || shared.start.it > 2 || shared.silent.it > 0.001 || shared.silent.out < 0.4 || shared.hourly.out < 500*shared.hourly.it {
+		t.Errorf("a store: %+v", shared)
 	}
 	front := cache("", n, 15*time.Minute, true)
 	if front.origin > 20 || front.originRotation < 2 { // a rotation goes past it

@@ -23,6 +23,7 @@ type figures struct {
 	limited  []outageRow
 	cold     []outageRow
 	cache    []cacheRow
+	stores   []storeRow
 	plots    []plot
 }
 
@@ -255,6 +256,47 @@ func cache(name string, n int, maxAge time.Duration, cached bool) cacheRow {
 	return row
 }
 
+// storeRow is what a store that the replicas share changes.
+type storeRow struct {
+	replicas      int
+	start, hourly with // most requests in a second at the start, and requests per hour later
+	silent        with // the share of the time of an outage in which replicas had no keys, when each was restarted once in it
+}
+
+// with is a figure without a store and with one.
+type with struct{ out, it float64 }
+
+// restarted is an outage of an hour, in which every replica is restarted at some
+// time, as in a deployment.
+func restarted(n int) fleet {
+	f := started(n, 2*time.Hour+10*time.Minute)
+	f.spread, f.restartFrom, f.restartTo = 15*time.Minute, time.Hour, 2*time.Hour
+	return f
+}
+
+func store(n int) storeRow {
+	row := storeRow{replicas: n}
+	for _, shared := range []bool{false, true} {
+		put := func(w *with, v float64) {
+			if shared {
+				w.it = v
+			} else {
+				w.out = v
+			}
+		}
+		f, i := started(n, 3*time.Hour), &issuer{}
+		f.store, f.leases = shared, shared
+		simulate(f, i, seed)
+		put(&row.start, float64(i.seen.peak(0, time.Minute)))
+		put(&row.hourly, 3600*i.seen.mean(time.Hour, f.horizon))
+		f, i = restarted(n), &issuer{conduct: conduct{downFrom: time.Hour, downTo: 2 * time.Hour}}
+		f.store, f.leases = shared, shared
+		r := simulate(f, i, seed)
+		put(&row.silent, float64(r.silent)/float64(n)/float64(time.Hour))
+	}
+	return row
+}
+
 // flood is how many requests forged tokens can cause in a while, at most: each
 // replica's budget.
 func flood(p policy, replicas int, d time.Duration) int {
@@ -286,6 +328,10 @@ func compute(largest int, say func(string)) *figures {
 		cache("max-age 15 min", n, 15*time.Minute, true),
 		cache("max-age 5 min", n, 5*time.Minute, true),
 		cache("max-age 1 min", n, time.Minute, true),
+	}
+	say("a store")
+	for _, size := range sizes(largest) {
+		fig.stores = append(fig.stores, store(size))
 	}
 	say("plots")
 	fig.plots = plots(n)
