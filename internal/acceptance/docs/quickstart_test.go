@@ -18,6 +18,7 @@ func TestReadme_QuickStart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a module")
 	}
+	needGo(t)
 	root := testkit.Root(t)
 	text, err := os.ReadFile(filepath.Join(root, "README.md"))
 	if err != nil {
