@@ -220,17 +220,30 @@ func (c *cache) awaitLease(f *flight) freshness.Wait {
 	now := c.clock.now()
 	wait := c.policy.AwaitLease(now, f.serves)
 	if wait == freshness.ComeBack && c.endLocked(f) {
-		c.policy.Yield(now, rand.Float64())
+		time.AfterFunc(c.policy.Yield(now, rand.Float64()), c.comeBack)
 		c.updateQuietUntilLocked(now)
 		f.result, f.unasked = c.current.Load(), true
 	}
 	return wait
 }
 
+// comeBack goes on with a refresh that yielded to the holder of the lease, unless
+// a lookup has.
+func (c *cache) comeBack() {
+	c.mu.Lock()
+	defer c.unlockAndDeliver()
+	if now := c.clock.now(); !c.closed && c.policy.IsYielding() && c.policy.Due() <= now {
+		c.startLocked(purpose{cause: freshness.ForAge, found: true}, now)
+	}
+}
+
 // lookShortly looks in the store again for what the holder of the lease is
 // fetching, for as long as that may take.
 func (c *cache) lookShortly(f *flight, q *inquiry) (ended bool) {
-	last := time.Now().Add(freshness.Patience - storelink.Timeout)
+	c.mu.Lock()
+	patience := c.policy.PatienceFor(c.clock.now())
+	c.mu.Unlock()
+	last := time.Now().Add(patience - storelink.Timeout)
 	for n := 0; ; n++ {
 		pause := freshness.LookPause(n, rand.Float64())
 		if time.Now().Add(pause).After(last) {

@@ -21,6 +21,8 @@ const (
 	leaseLength = 15 * time.Second
 	patience    = 2 * time.Second
 	lookBudget  = patience - 250*time.Millisecond // of a refresh that has nothing to serve
+
+	shortLookBudget = 250 * time.Millisecond // of one that has a set past its TTL
 )
 
 // serves says that lookups of known keys are answered without a wait.
@@ -43,6 +45,9 @@ func (r *run) consult(c *replica, e event) bool {
 	}
 	if !c.serves(&r.policy, e.at) {
 		c.flying, c.looks, c.lookEnd = true, 0, e.at+lookBudget
+		if c.loaded && e.at < c.expiry+r.maxStale { // that will do once an attempt has failed
+			c.lookEnd = e.at + shortLookBudget
+		}
 		r.lookLater(c, e)
 		return true
 	}

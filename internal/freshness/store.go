@@ -83,8 +83,22 @@ const (
 )
 
 // Patience is how long at most a refresh waits for another replica's, where
-// there is nothing to serve; and how soon one that serves looks again.
-const Patience = 2 * time.Second
+// there is nothing to serve; and how soon one that serves looks again. Where a
+// set past its TTL can serve once an attempt has failed, it waits for no longer
+// than shortPatience.
+const (
+	Patience      = 2 * time.Second
+	shortPatience = 500 * time.Millisecond
+)
+
+// PatienceFor is how long a refresh waits that has nothing to serve, or a set
+// past its TTL.
+func (p *Policy) PatienceFor(now Moment) time.Duration {
+	if p.State(now) == Stale {
+		return shortPatience
+	}
+	return Patience
+}
 
 // AwaitLease decides what a refresh does that was refused the lease. serves says
 // that lookups are answered meanwhile.
@@ -99,21 +113,25 @@ func (p *Policy) AwaitLease(now Moment, serves bool) Wait {
 	}
 }
 
-// Yield ends a refresh for which another replica holds the lease. The next one
-// is due within [Patience], jittered, or half way to the end of the TTL where
-// that is sooner. random is uniform in [0, 1).
-func (p *Policy) Yield(now Moment, random float64) {
+// Yield ends a refresh for which another replica holds the lease. It returns
+// when the next one is due: within [Patience], jittered, or half way to the end
+// of the TTL where that is sooner. random is uniform in [0, 1).
+func (p *Policy) Yield(now Moment, random float64) (pause time.Duration) {
 	f := &p.facts
 	if !f.yielding {
 		f.yielding, f.yieldedAt = true, f.began
 	}
 	f.refreshing, f.firstAttemptFailed = false, false
-	pause := time.Duration((0.5 + 0.5*random) * float64(Patience))
+	pause = time.Duration((0.5 + 0.5*random) * float64(Patience))
 	if left := f.Expiry.Sub(now); left > 0 {
 		pause = max(min(pause, left/2), minBackoff)
 	}
 	f.lookAt = now.Add(pause)
+	return pause
 }
+
+// IsYielding says that the last refresh ended like that.
+func (p *Policy) IsYielding() bool { return p.facts.yielding }
 
 // StopYielding says that the source is asked after all. If it failed when the
 // wait for the other replica began, it still counts as failing.

@@ -129,6 +129,15 @@ func TestNeedsLease_Table(t *testing.T) {
 	}
 }
 
+func TestPatienceFor_Table(t *testing.T) {
+	p := storePolicy()
+	for now, want := range map[Moment]time.Duration{young: 2 * time.Second, old: 500 * time.Millisecond, older: 2 * time.Second} {
+		if got := p.PatienceFor(now); got != want {
+			t.Errorf("at %v: %v", now, got)
+		}
+	}
+}
+
 func TestServes_Table(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -191,8 +200,7 @@ func TestYield_LooksAgainWithinPatience(t *testing.T) {
 	} {
 		p := storePolicy()
 		p.Begin(tt.now)
-		p.Yield(tt.now, tt.random)
-		if got := p.facts.lookAt.Sub(tt.now); got != tt.want {
+		if got := p.Yield(tt.now, tt.random); got != tt.want || got != p.facts.lookAt.Sub(tt.now) || !p.IsYielding() {
 			t.Errorf("at %v, random %v: in %v, want %v", tt.now, tt.random, got, tt.want)
 		}
 		if p.facts.refreshing || tt.now < 15*minute && p.Due() != p.facts.lookAt {

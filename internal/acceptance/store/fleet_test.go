@@ -140,7 +140,7 @@ func TestFleet_ColdStartWaitsTwoSeconds(t *testing.T) {
 		fill(t, env, s)
 		time.Sleep(20 * time.Minute)
 		s.hold(time.Hour)
-		testkit.WantKeyWithin(t, replica(env, s), "k1", 2*time.Second)
+		testkit.WantKeyWithin(t, replica(env, s), "k1", 500*time.Millisecond) // it can fall back on that
 		wantRequests(t, env, 1)
 	})
 }
@@ -172,6 +172,34 @@ func TestFleet_RefusedForALeaseLength(t *testing.T) {
 		if st := c.Status(); st.State != jwks.StateFresh || !st.Stored.IsZero() {
 			t.Errorf("%+v", st)
 		}
+	})
+	testkit.Bubble(t, "without traffic", func(t *testing.T) {
+		env, s := testkit.NewEnv(t), &leasing{shelf: newShelf()}
+		fill(t, env, s)
+		c := replica(env, s)
+		testkit.WantKey(t, c, "k1")
+		s.hold(24 * time.Hour)
+		time.Sleep(14 * time.Minute)
+		testkit.WantKey(t, c, "k1") // begins a refresh
+		time.Sleep(deadline - time.Millisecond)
+		wantRequests(t, env, 0)
+		time.Sleep(2 * time.Second)
+		wantRequests(t, env, 1)
+		time.Sleep(time.Hour) // and nothing goes on by itself
+		wantRequests(t, env, 0)
+	})
+	testkit.Bubble(t, "closed meanwhile", func(t *testing.T) {
+		env, s := testkit.NewEnv(t), &leasing{shelf: newShelf()}
+		fill(t, env, s)
+		c := replica(env, s)
+		testkit.WantKey(t, c, "k1")
+		s.hold(24 * time.Hour)
+		time.Sleep(14 * time.Minute)
+		testkit.WantKey(t, c, "k1")
+		synctest.Wait()
+		testkit.WantNoError(t, c.Close())
+		time.Sleep(time.Minute)
+		wantRequests(t, env, 0)
 	})
 	testkit.Bubble(t, "the holder's own failure is tried again without it", func(t *testing.T) {
 		env, s := testkit.NewEnv(t), &leasing{shelf: newShelf()}
