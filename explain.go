@@ -278,7 +278,7 @@ func (w *witness) describe(s *Step, which step, v *Verifier) {
 			s.Detail = show.Quote(iss) + " has keys here"
 		}
 	case stepKeys:
-		s.Detail = show.Count(len(w.keys), "candidate") + ": " + describeKeys(w.keys)
+		s.Detail = show.Count(len(w.keys), "candidate") + ": " + describeKeys(w.keys) + ageOf(v.source, w.keys)
 	case stepSignature:
 		s.Detail = "verified with " + describeKey(w.key)
 		if w.known != nil {

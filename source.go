@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 	"golang.org/x/sync/errgroup"
@@ -12,6 +13,7 @@ import (
 	"github.com/seed-22400188/jwks/internal/compact"
 	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/jws"
+	"github.com/seed-22400188/jwks/internal/show"
 )
 
 // KeySource supplies the keys that may have signed a token. [*Client],
@@ -375,4 +377,28 @@ func (s *Issuers) listedClient(name string) *Client {
 		return c
 	}
 	return s.templates.Find(name, allowsTenant)
+}
+
+// ageOf says how old the set is that keys are from, where their source tells.
+func ageOf(source KeySource, keys []*Key) string {
+	var all []Status
+	switch s := source.(type) {
+	case *Client:
+		all = []Status{s.Status()}
+	case interface{ Status() []Status }:
+		all = s.Status()
+	}
+	if _, mixed := source.(*Union); mixed { // any of its parts may have given a key
+		return ""
+	}
+	for _, st := range all {
+		if !st.FetchedAt.IsZero() && len(keys) > 0 && (len(all) == 1 || st.Issuer == keys[0].Issuer()) {
+			text := ", fetched " + show.Round(time.Since(st.FetchedAt)).String() + " ago"
+			if !st.Stored.IsZero() {
+				text += " and taken from the store"
+			}
+			return text
+		}
+	}
+	return ""
 }

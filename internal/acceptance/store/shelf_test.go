@@ -167,9 +167,9 @@ func token(env *testkit.Env, opts ...jwkstest.SignOption) string {
 	return env.Issuer.Sign(map[string]any{"exp": nil}, append([]jwkstest.SignOption{jwkstest.WithKeyID("k1")}, opts...)...)
 }
 
-func verifier(t *testing.T, c *jwks.Client) *jwks.Verifier {
+func verifier(t *testing.T, source jwks.KeySource) *jwks.Verifier {
 	t.Helper()
-	return testkit.NewSourceVerifier(t, c, jwks.WithoutExpiry())
+	return testkit.NewSourceVerifier(t, source, jwks.WithoutExpiry())
 }
 
 // wantTold wants the store's failures told so often, each as one line.
