@@ -143,6 +143,7 @@ func shorten(claim, text string) string {
 		return "missing"
 	}
 	text = strings.TrimPrefix(text, jwt.ErrTokenInvalidAudience.Error()+": ")
+	text = strings.TrimPrefix(text, "claim "+show.Quote(claim)+" ")
 	text = strings.TrimPrefix(text, claim+" ")
 	return strings.Replace(text, ": "+claim+" ", ": ", 1)
 }
