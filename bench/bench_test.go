@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +29,9 @@ func TestTheWholeRun(t *testing.T) {
 			t.Errorf("%s is in %d tables only", lib.name, n)
 		}
 	}
-	for _, want := range []string{"| RS256 |", "| ES256 |", "| EdDSA |", "v3.9.0", "v0.11.3", "v3.21.0", "v3.3.0", "v2.3.1", refreshed, same, confirmed, "## Not measured"} {
+	for _, want := range []string{"| RS256 |", "| ES256 |", "| EdDSA |",
+		"/keyfunc/v3` | v3.9.1 |", "/jwkset` | v0.11.4 |", "/go-oidc/v3` | v3.21.0 |", "/jwx/v3` | v3.4.0 |", "/go-jwt-middleware/v3` | v3.3.0 |",
+		"/contrib/accel` | this checkout |", "| " + hitOne + " |", "| " + hitMany + " |", "| time on 2 cores | × one core |", refreshed, same, confirmed, "## Not measured"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the results lack %q", want)
 		}
@@ -127,14 +132,14 @@ func signerFor(t *testing.T, alg string) *signer {
 func TestEveryRoundRunsEverybodyAndBeginsWithAnother(t *testing.T) {
 	var order []string
 	note := func(name string) contestant {
-		return contestant{name, func() error {
+		return alike(name, func() error {
 			if len(order) == 0 || order[len(order)-1] != name {
 				order = append(order, name)
 			}
 			for start := time.Now(); time.Since(start) < time.Millisecond; { // so that one operation fills the span
 			}
 			return nil
-		}}
+		})
 	}
 	c := contest{rounds: 3, span: time.Millisecond}
 	samples, _, err := c.run(1, []contestant{note("a"), note("b"), note("c")})
@@ -154,12 +159,12 @@ func TestEveryRoundRunsEverybodyAndBeginsWithAnother(t *testing.T) {
 
 func TestAContestantThatFailsEndsTheContest(t *testing.T) {
 	n := 0
-	late := contestant{"late", func() error {
+	late := alike("late", func() error {
 		if n++; n > 3 {
 			return errBare
 		}
 		return nil
-	}}
+	})
 	for _, workers := range []int{1, 2} {
 		if _, _, err := (contest{rounds: 2, span: time.Millisecond}).run(workers, []contestant{late}); !errors.Is(err, errBare) {
 			t.Errorf("%d workers: %v, want %v", workers, err, errBare)
@@ -171,12 +176,12 @@ func TestAContestantThatFailsEndsTheContest(t *testing.T) {
 // are still repeated until they fill the span.
 func TestAColdStartIsNotTimed(t *testing.T) {
 	n := 0
-	cold := contestant{"cold", func() error {
+	cold := alike("cold", func() error {
 		for start := time.Now(); n == 0 && time.Since(start) < 5*time.Millisecond; {
 		}
 		n++
 		return nil
-	}}
+	})
 	if _, _, err := (contest{rounds: 1, span: time.Millisecond}).run(1, []contestant{cold}); err != nil {
 		t.Fatal(err)
 	}
@@ -213,6 +218,86 @@ func TestDefeatsAreListed(t *testing.T) {
 	}
 	if won := defeats(&results{parse: board{title: "20 keys", rows: rows(110, 100)}}); strings.Contains(won, "takes") {
 		t.Errorf("a victory is listed: %s", won)
+	}
+}
+
+func TestDefeatsAreOfOthersOnly(t *testing.T) {
+	samples := func(ns float64) []sample { return []sample{{ns: ns}, {ns: ns}, {ns: ns}} }
+	b := board{title: "RS256", rows: []row{{name: ours, serial: samples(100)}, {name: accelerated, serial: samples(60)}, {name: hitOne, serial: samples(1)}}}
+	r := &results{verify: []board{b}, unknown: b, unknowns: map[string]float64{ours: 5, accelerated: 4}}
+	if got := defeats(r); got != "In none of the figures above.\n" {
+		t.Errorf("our own rows are listed as defeats: %s", got)
+	}
+}
+
+// taking counts the tokens that it is given.
+type taking struct {
+	credulous
+	took map[string]int
+}
+
+func (v *taking) verify(_ context.Context, token string) (string, error) {
+	v.took[token]++
+	return "", nil
+}
+
+func TestInTurn_WorkersGoTheirOwnWay(t *testing.T) {
+	tokens := make([]string, 1000)
+	for i := range tokens {
+		tokens[i] = fmt.Sprint(i)
+	}
+	v := &taking{took: map[string]int{}}
+	start := inTurn(v, tokens)
+	one, other := start(), start()
+	for range 300 { // less than what lies between the two
+		for _, again := range []func() error{one, other} {
+			if err := again(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if len(v.took) != 600 {
+		t.Errorf("two workers took %d tokens in 300 steps each, want 600", len(v.took))
+	}
+	for range len(tokens) - 300 {
+		if err := one(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(v.took) != len(tokens) {
+		t.Errorf("one worker took %d tokens, want all %d", len(v.took), len(tokens))
+	}
+}
+
+func TestChart_LessThanTheCheck(t *testing.T) {
+	rows := []row{{name: bare, serial: []sample{{ns: 40e3}}}}
+	libs := []library{{name: ours}, {name: accelerated}}
+	for i, ns := range []float64{43e3, 30e3} {
+		rows = append(rows, row{name: libs[i].name, serial: []sample{{ns: ns}}})
+	}
+	drawn := verifyChart(&results{verify: []board{{title: "RS256", rows: rows}}}, libs)
+	if err := wellFormed(drawn); err != nil {
+		t.Errorf("the chart is not XML: %v", err)
+	}
+	bars := regexp.MustCompile(`class="fill first" x="([0-9.]+)" y="[0-9.]+" width="([0-9.]+)" height="13"`).FindAllStringSubmatch(drawn, -1)
+	if len(bars) != 2 {
+		t.Fatalf("%d bars with a width, want 2: %s", len(bars), drawn)
+	}
+	number := func(text string) float64 {
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	zero, end := number(bars[0][1]), number(bars[1][1])+number(bars[1][2])
+	if end < zero-1 || end > zero+1 {
+		t.Errorf("a bar of less than the check ends at %v, want at the check's %v", end, zero)
+	}
+	for _, want := range []string{"+3.00 µs, 1.07×", "-10.0 µs, 0.75×", ">0 µs<"} {
+		if !strings.Contains(drawn, want) {
+			t.Errorf("the chart lacks %q", want)
+		}
 	}
 }
 

@@ -3,19 +3,17 @@ package main
 import (
 	"context"
 	"crypto"
-	"encoding/json"
 	"errors"
 	"net/url"
-	"time"
 
-	"github.com/auth0/go-jwt-middleware/v2/jwks"
-	"github.com/auth0/go-jwt-middleware/v2/validator"
-	"gopkg.in/go-jose/go-jose.v2"
+	"github.com/auth0/go-jwt-middleware/v3/jwks"
+	"github.com/auth0/go-jwt-middleware/v3/validator"
+	"github.com/lestrrat-go/jwx/v3/jwk"
 )
 
-// auth0Verifier is go-jwt-middleware's validator on its caching provider. The
-// cache lasts longer than the measurement, so that no refresh is timed; the
-// others refresh later than that by themselves.
+// auth0Verifier is go-jwt-middleware's validator on its caching provider, all
+// defaults but the HTTP client. Its cache refreshes after 12 minutes, which is
+// longer than anything here takes.
 type auth0Verifier struct {
 	keys *jwks.CachingProvider
 	v    *validator.Validator
@@ -26,8 +24,16 @@ func openAuth0(s setting) (verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys := jwks.NewCachingProvider(issuer, time.Hour, jwks.WithCustomClient(s.client))
-	v, err := validator.New(keys.KeyFunc, validator.SignatureAlgorithm(s.alg), s.issuer, []string{s.audience})
+	keys, err := jwks.NewCachingProvider(jwks.WithIssuerURL(issuer), jwks.WithCustomClient(s.client))
+	if err != nil {
+		return nil, err
+	}
+	v, err := validator.New(
+		validator.WithKeyFunc(keys.KeyFunc),
+		validator.WithAlgorithm(validator.SignatureAlgorithm(s.alg)),
+		validator.WithIssuer(s.issuer),
+		validator.WithAudience(s.audience),
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -51,14 +57,11 @@ func (a *auth0Verifier) key(ctx context.Context, kid string) (crypto.PublicKey, 
 	if err != nil {
 		return nil, err
 	}
-	set, ok := found.(*jose.JSONWebKeySet)
+	set, ok := found.(jwk.Set)
 	if !ok {
 		return nil, errors.New("auth0: the key set has another type")
 	}
-	if keys := set.Key(kid); len(keys) > 0 {
-		return keys[0].Key, nil
-	}
-	return nil, errors.New("auth0: no such key")
+	return exported(set, kid)
 }
 
 func (*auth0Verifier) close() {}
@@ -66,12 +69,8 @@ func (*auth0Verifier) close() {}
 func auth0Library() library {
 	return library{
 		name:   "go-jwt-middleware",
-		module: "github.com/auth0/go-jwt-middleware/v2",
+		module: "github.com/auth0/go-jwt-middleware/v3",
 		open:   openAuth0,
-		parse: func(document []byte) (int, error) {
-			var set jose.JSONWebKeySet
-			err := json.Unmarshal(document, &set)
-			return len(set.Keys), err
-		},
+		parse:  parseAsJWX, // as its provider does
 	}
 }

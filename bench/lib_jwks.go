@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/seed-22400188/jwks"
+	"github.com/seed-22400188/jwks/contrib/accel"
 )
 
 // jwksVerifier is this project's library.
@@ -14,17 +15,17 @@ type jwksVerifier struct {
 	v      *jwks.Verifier
 }
 
-func openJWKS(s setting, more ...jwks.VerifierOption) (*jwksVerifier, error) {
-	client, err := jwks.NewClient(jwks.WithIssuer(s.issuer), jwks.WithHTTPClient(s.client))
+func openJWKS(s setting, client []jwks.ClientOption, rules []jwks.VerifierOption) (*jwksVerifier, error) {
+	c, err := jwks.NewClient(append([]jwks.ClientOption{jwks.WithIssuer(s.issuer), jwks.WithHTTPClient(s.client)}, client...)...)
 	if err != nil {
 		return nil, err
 	}
-	options := append([]jwks.VerifierOption{jwks.WithAudience(s.audience), jwks.WithAlgorithms(s.alg)}, more...)
-	v, err := jwks.NewVerifier(client, options...)
+	rules = append([]jwks.VerifierOption{jwks.WithAudience(s.audience), jwks.WithAlgorithms(s.alg)}, rules...)
+	v, err := jwks.NewVerifier(c, rules...)
 	if err != nil {
-		return nil, errors.Join(err, client.Close())
+		return nil, errors.Join(err, c.Close())
 	}
-	return &jwksVerifier{client, v}, nil
+	return &jwksVerifier{c, v}, nil
 }
 
 func (j *jwksVerifier) verify(ctx context.Context, token string) (string, error) {
@@ -49,13 +50,25 @@ func jwksLibrary() library {
 	return library{
 		name:   ours,
 		module: "github.com/seed-22400188/jwks",
-		open:   func(s setting) (verifier, error) { return openJWKS(s) },
+		open:   func(s setting) (verifier, error) { return openJWKS(s, nil, nil) },
 		parse: func(document []byte) (int, error) {
 			set, err := jwks.ParseKeySet(document)
 			if err != nil {
 				return 0, err
 			}
 			return set.Len(), nil
+		},
+	}
+}
+
+// acceleratedLibrary is the same library with keys prepared once. It reads key
+// sets as the other does: a key is prepared when it first checks a signature.
+func acceleratedLibrary() library {
+	return library{
+		name:   accelerated,
+		module: "github.com/seed-22400188/jwks/contrib/accel",
+		open: func(s setting) (verifier, error) {
+			return openJWKS(s, []jwks.ClientOption{jwks.WithAccelerator(accel.New())}, nil)
 		},
 	}
 }

@@ -50,7 +50,12 @@ func (j *jwxVerifier) verify(_ context.Context, token string) (string, error) {
 }
 
 func (j *jwxVerifier) key(_ context.Context, kid string) (crypto.PublicKey, error) {
-	found, ok := j.set.LookupKeyID(kid)
+	return exported(j.set, kid)
+}
+
+// exported is a key of a set in the form that Go's packages take.
+func exported(set jwk.Set, kid string) (crypto.PublicKey, error) {
+	found, ok := set.LookupKeyID(kid)
 	if !ok {
 		return nil, errors.New("jwx: no such key")
 	}
@@ -66,12 +71,14 @@ func jwxLibrary() library {
 		name:   "jwx",
 		module: "github.com/lestrrat-go/jwx/v3",
 		open:   openJWX,
-		parse: func(document []byte) (int, error) {
-			set, err := jwk.Parse(document)
-			if err != nil {
-				return 0, err
-			}
-			return set.Len(), nil
-		},
+		parse:  parseAsJWX,
 	}
+}
+
+func parseAsJWX(document []byte) (int, error) {
+	set, err := jwk.Parse(document)
+	if err != nil {
+		return 0, err
+	}
+	return set.Len(), nil
 }

@@ -31,13 +31,16 @@ type library struct {
 	module string // whose version the results name
 	open   func(setting) (verifier, error)
 	// parse reads a key set as the library does when it refreshes, and says
-	// how many keys there are.
+	// how many keys there are. nil where another one's does it.
 	parse func(document []byte) (int, error)
 }
 
-const ours = "jwks"
+const (
+	ours        = "jwks"
+	accelerated = ours + " + accel" // with contrib/accel
+)
 
 // libraries lists the contestants, ours first.
 func libraries() []library {
-	return []library{jwksLibrary(), keyfuncLibrary(), goOIDCLibrary(), auth0Library(), jwxLibrary()}
+	return []library{jwksLibrary(), acceleratedLibrary(), keyfuncLibrary(), goOIDCLibrary(), auth0Library(), jwxLibrary()}
 }

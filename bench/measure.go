@@ -8,10 +8,19 @@ import (
 	"time"
 )
 
-// contestant is one operation to time. It must be safe for concurrent use.
+// contestant is one operation to time.
 type contestant struct {
 	name string
-	do   func() error
+	// start returns the operation for one worker. What workers share must be
+	// the library's alone: where they count together, it is the counter that is
+	// measured.
+	start func() func() error
+}
+
+// alike is a contestant whose workers all do the same, which must be safe for
+// concurrent use.
+func alike(name string, do func() error) contestant {
+	return contestant{name, func() func() error { return do }}
 }
 
 // sample is the cost of one operation, as one round saw it.
@@ -64,7 +73,7 @@ func (c contest) run(workers int, contestants []contestant) (serial, parallel []
 // calibrate finds how many operations fill the span. The very first may have
 // to fetch something and does not count.
 func (c contest) calibrate(one contestant) (int, error) {
-	if err := one.do(); err != nil {
+	if err := one.start()(); err != nil {
 		return 0, fmt.Errorf("%s: %w", one.name, err)
 	}
 	for n := 1; ; n *= 2 {
@@ -83,10 +92,14 @@ func (c contest) calibrate(one contestant) (int, error) {
 // time on the wall, since how well they share the machine is the question.
 func timed(one contestant, n, workers int) (sample, error) {
 	var before, after runtime.MemStats
-	failed := make([]error, workers)
+	failed, do := make([]error, workers), make([]func() error, workers)
+	for w := range workers {
+		do[w] = one.start()
+	}
 	work := func(w int) {
+		again := do[w]
 		for range n / workers {
-			if err := one.do(); err != nil {
+			if err := again(); err != nil {
 				failed[w] = err
 				return
 			}
