@@ -93,7 +93,7 @@ func (p *page) limits(r *results) {
 	p.say("## A kid that nobody knows\n")
 	p.say(`Refusing forged tokens, 1,000 different kids in turn, after 1,000 others. Requests are those to the issuer during
 the first 1,000. Ours has asked as often as its budget allows (5, then one in 30 s); keyfunc once, then once in 5
-minutes; go-jwt-middleware and jwx never ask, so that they learn of a new key by their timers only; go-oidc asks nearly
+minutes; go-jwt-middleware and jwx never ask, so that they learn of a new key only when their copy is old; go-oidc asks nearly
 each time.
 `)
 	p.say("%s", unknownTable(r))
