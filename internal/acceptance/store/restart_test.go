@@ -330,12 +330,12 @@ func TestAdoption_SaysHowOld(t *testing.T) {
 
 // So does Explain.
 func TestAdoption_ExplainSaysHowOld(t *testing.T) {
-	testkit.Bubble(t, "12 minutes", func(t *testing.T) {
+	testkit.Bubble(t, "5 minutes", func(t *testing.T) {
 		env, s := testkit.NewEnv(t), newShelf()
 		c := replica(env, s)
 		testkit.MustReady(t, c)
 		synctest.Wait()
-		time.Sleep(12 * time.Minute)
+		time.Sleep(5 * time.Minute)
 		explained := func(source jwks.KeySource) string {
 			for _, step := range verifier(t, source).Explain(t.Context(), token(env)).Steps {
 				if step.Name == "keys" {
@@ -349,9 +349,9 @@ func TestAdoption_ExplainSaysHowOld(t *testing.T) {
 		testkit.WantNoError(t, err)
 		defer listed.Close()
 		for want, source := range map[string]jwks.KeySource{
-			", fetched 12m0s ago":                           c,
-			", fetched 12m0s ago and taken from the store":  replica(env, s),
-			", fetched 12m0s ago and taken from the store ": listed,
+			", fetched 5m0s ago":                           c,
+			", fetched 5m0s ago and taken from the store":  replica(env, s),
+			", fetched 5m0s ago and taken from the store ": listed,
 		} {
 			if got := explained(source); !strings.HasSuffix(got, strings.TrimSpace(want)) || !strings.HasPrefix(got, "1 candidate: ") {
 				t.Errorf("%q, want %q", got, want)
