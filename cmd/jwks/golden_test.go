@@ -33,7 +33,7 @@ var normal = []struct {
 	{regexp.MustCompile(`fetched \d+m?s ago`), "fetched 0s ago"},
 	{regexp.MustCompile(`within \d+ s`), "within 1 s"},
 	{regexp.MustCompile(`ends in [^(]+\(`), "ends in 81 days ("},
-	{regexp.MustCompile(`\b[A-Za-z0-9_-]{43}\b`), "0jaPrlcD3bxzpKnEgeX1HyzG6bR0GCY4e2msASSTs4Y"},
+	{regexp.MustCompile(`(?m)([ "])[A-Za-z0-9_-]{43}("|$)`), "${1}0jaPrlcD3bxzpKnEgeX1HyzG6bR0GCY4e2msASSTs4Y${2}"},
 	{regexp.MustCompile(`"revision": "[0-9a-f]+"`), `"revision": "3875a7e0c5d1"`},
 	{regexp.MustCompile(`\([0-9a-f]{12}\) `), ""},
 	{regexp.MustCompile(`go1\.[0-9.a-z]+( \S+)?`), "go1.26.8 linux/amd64"},
