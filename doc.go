@@ -73,9 +73,10 @@
 //	9  policy     issuer, audience, times, and more                 VerifierOption
 //	10 proof      of a token bound to a key; then your own checks   Proof, WithCheck
 //
-// Nothing is fetched before step 6, and no claim is interpreted before step 8,
-// except that several issuers are told apart by the unverified "iss". What
-// holds whatever comes in is listed in SECURITY.md, each rule with its test.
+// [Verifier.Explain] tells what becomes of a token at each of them. Nothing is
+// fetched before step 6, and no claim is interpreted before step 8, except that
+// several issuers are told apart by the unverified "iss". What holds whatever comes
+// in is listed in SECURITY.md, each rule with its test.
 //
 // # Errors
 //
