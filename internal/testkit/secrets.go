@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -18,7 +19,7 @@ const telling = 16
 type Secrets struct {
 	parts map[int]map[string]string // by length: a part, to the name of its secret
 	short map[string]string         // whole spellings of short secrets
-	first [1 << 16]bool             // the two bytes that parts begin with: most texts are done with at these
+	first [1 << 18]uint64           // bits of hashes of what parts begin with: most texts are done with at these
 }
 
 // Add makes a text a secret, and where it is base64url what it encodes too. The
@@ -53,18 +54,23 @@ func (s *Secrets) add(name, text string) {
 				s.parts[width] = make(map[string]string)
 			}
 			s.parts[width][spelling[i:i+width]] = name
-			s.first[prefix(spelling[i:])] = true
+			word, bit := hash(spelling[i:])
+			s.first[word] |= 1 << bit
 		}
 	}
 }
 
-func prefix(text string) uint16 { return uint16(text[0])<<8 | uint16(text[1]) }
+// hash is where the bit of the first eight bytes of a text is.
+func hash(text string) (word, bit uint64) {
+	h := binary.LittleEndian.Uint64([]byte(text[:8])) * 0x9e3779b97f4a7c15 >> 40
+	return h >> 6, h & 63
+}
 
 // Find returns the name of a secret that text holds a part of, and that part;
 // both are "" when there is none.
 func (s *Secrets) Find(text string) (name, part string) {
 	for i := 0; i+telling <= len(text); i++ {
-		if !s.first[prefix(text[i:])] {
+		if word, bit := hash(text[i:]); s.first[word]>>bit&1 == 0 {
 			continue
 		}
 		for width, parts := range s.parts {
