@@ -119,4 +119,6 @@
 // fetch (15 s) later while the issuer answers, and [WithMaxStale] later while it
 // does not. That holds behind caches on the way, which are asked for an answer
 // within the TTL; the server's own headers only bring the next refresh forward.
+// [WithStore] lets a set outlive the process, and replicas share it: all of this
+// counts from when it was fetched, whoever fetched it.
 package jwks
