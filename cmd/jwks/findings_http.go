@@ -220,19 +220,11 @@ func judgeLatency(o *observations) finding {
 	if o.found == nil {
 		return none
 	}
-	type doc struct {
-		what string
-		took time.Duration
-	}
-	docs := []doc{{"discovery document", fastest(o.found.answer, o.foundAgain)}}
+	longest, keys := o.latencies()
+	texts := []string{"discovery document " + span(longest)}
 	if o.keys != nil && o.keys.err == nil {
-		docs = append(docs, doc{"key set", fastest(o.answers()...)})
-	}
-	var texts []string
-	longest := time.Duration(0)
-	for _, d := range docs {
-		longest = max(longest, d.took)
-		texts = append(texts, d.what+" "+span(d.took))
+		texts = append(texts, "key set "+span(keys))
+		longest = max(longest, keys)
 	}
 	text := strings.Join(texts, ", ")
 	switch {
