@@ -1,6 +1,7 @@
 package jwks
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -16,6 +17,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -28,10 +30,11 @@ import (
 // Key is a public key that may verify tokens. It is immutable and safe to
 // share. Only reading a key set makes one; the zero value is not usable.
 type Key struct {
-	alone    [1]*Key          // the key as a list of one, so that finding it allocates nothing
-	copied   sync.Once        // guards shared
-	shared   crypto.PublicKey // a copy for golang-jwt, made when it first asks
-	verifier crypto.PublicKey // what signatures are checked with; never leaves the package
+	alone    [1]*Key                          // the key as a list of one, so that finding it allocates nothing
+	copied   sync.Once                        // guards parser
+	parser   crypto.PublicKey                 // a copy for golang-jwt, made when it first asks
+	shown    atomic.Pointer[crypto.PublicKey] // a copy for callers of Public, made when one first asks
+	verifier crypto.PublicKey                 // what signatures are checked with; never leaves the package
 	allows   jws.Set
 	price    int // of checking a signature; see priceOf
 	binding  *binding.Binding
@@ -67,13 +70,22 @@ func (k *Key) Format(s fmt.State, _ rune) {
 
 // Public returns a copy of the key as crypto/x509 would: *rsa.PublicKey,
 // *ecdsa.PublicKey, ed25519.PublicKey, and on Go 1.27 and later
-// *mldsa.PublicKey. Changing it changes nothing here.
-func (k *Key) Public() crypto.PublicKey { return clonePublic(k.verifier) }
+// *mldsa.PublicKey. Changing it changes nothing here. Callers get the same copy
+// as long as none of them has changed it.
+func (k *Key) Public() crypto.PublicKey {
+	if p := k.shown.Load(); p != nil && isUnchanged(*p, k.verifier) {
+		return *p
+	}
+	p := clonePublic(k.verifier)
+	k.shown.Store(&p)
+	return p
+}
 
-// forParser is Public for golang-jwt, which only reads it: one copy for all.
+// forParser is Public for golang-jwt, which only reads it: a copy that no caller
+// of Public has.
 func (k *Key) forParser() crypto.PublicKey {
-	k.copied.Do(func() { k.shared = clonePublic(k.verifier) })
-	return k.shared
+	k.copied.Do(func() { k.parser = clonePublic(k.verifier) })
+	return k.parser
 }
 
 // Thumbprint returns the JWK thumbprint with SHA-256, base64url (RFC 7638).
@@ -199,6 +211,27 @@ func (k *Key) marshal() (json.RawMessage, error) {
 		entry = append(append(entry, value...), '}')
 	}
 	return entry, nil
+}
+
+// isUnchanged says whether a copy of a public key is still what it was. Unlike
+// the Equal of such keys it allocates nothing.
+func isUnchanged(shown, key crypto.PublicKey) bool {
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		s, ok := shown.(*rsa.PublicKey)
+		return ok && s.E == k.E && isSame(s.N, k.N)
+	case *ecdsa.PublicKey:
+		s, ok := shown.(*ecdsa.PublicKey)
+		return ok && s.Curve == k.Curve && isSame(s.X, k.X) && isSame(s.Y, k.Y)
+	case ed25519.PublicKey:
+		s, ok := shown.(ed25519.PublicKey)
+		return ok && bytes.Equal(s, k)
+	}
+	return true // *mldsa.PublicKey cannot be changed from outside
+}
+
+func isSame(a, b *big.Int) bool {
+	return a != nil && a.Sign() == b.Sign() && slices.Equal(a.Bits(), b.Bits())
 }
 
 // clonePublic copies a public key.
