@@ -41,12 +41,12 @@
 // Most programs need [WithIssuer], [WithAudience] and [WithLogger].
 //
 // Where the keys are: [WithIssuer], [WithJWKSURL], [WithDiscoveryURL],
-// [WithKeyFile], [WithKeySet]. Whose tokens count besides: [WithIssuerAliases],
+// [WithKeyFile], [WithKeySet]. Whose tokens are accepted as well: [WithIssuerAliases],
 // [WithTenants]; for many issuers [TrustIssuers], [TrustIssuer] and
 // [TrustIssuerFunc].
 //
 // How they are fetched: [WithHTTPClient] or [WithTLSConfig], [WithHeader],
-// [WithTimeout]; inside a network of one's own [AllowInsecureHTTP] and
+// [WithTimeout]; inside a private network [AllowInsecureHTTP] and
 // [WithLocalURLRewrite].
 //
 // How long they count: [WithTTL], [WithMaxStale], [WithRetention],
@@ -55,7 +55,7 @@
 // What a token must be: [WithAudience], [WithAlgorithms], [WithLeeway],
 // [WithClientID], [WithClaim], [WithRequiredClaims], [WithTokenTypes],
 // [WithAccessTokenProfile], [WithCheck]; for each issuer by rules of its own,
-// [ForIssuer]. What is given up has a name that says so: [WithoutAudienceCheck],
+// [ForIssuer]. Options that give something up say so in their names: [WithoutAudienceCheck],
 // [WithoutIssuerCheck], [WithoutExpiry], [WithoutTimeChecks].
 //
 // # The path of a token
@@ -73,7 +73,7 @@
 //	9  policy     issuer, audience, times, and more                 VerifierOption
 //	10 proof      of a token bound to a key; then your own checks   Proof, WithCheck
 //
-// [Verifier.Explain] tells what becomes of a token at each of them. Nothing is
+// [Verifier.Explain] reports what becomes of a token at each of them. Nothing is
 // fetched before step 6, and no claim is interpreted before step 8, except that
 // several issuers are told apart by the unverified "iss". What holds whatever comes
 // in is listed in SECURITY.md, each rule with its test.
@@ -81,7 +81,7 @@
 // # Errors
 //
 // Every error is of one of two classes: [ErrTokenInvalid], the token is bad
-// (HTTP 401), or [ErrUnavailable], it could not be decided (HTTP 503). Below the
+// (HTTP 401), or [ErrUnavailable], the token could not be judged (HTTP 503). Below the
 // class stands the reason:
 //
 //	ErrTokenInvalid                     ErrUnavailable
