@@ -298,33 +298,44 @@ func (c *cache) departure(by clock) (d tenants.Departure, ok bool) {
 	return d, true
 }
 
-// tellEvicted announces that the issuer made room for another. The log hears of
-// it with how many it is the latest of, unless that is 0.
-func (c *cache) tellEvicted(count int) {
+// queueEvicted queues the news that the issuer made room for another: its caller
+// has a lock of its own to give back before it is delivered. The log hears of it
+// with how many it is the latest of, unless that is 0.
+func (c *cache) queueEvicted(count int) {
 	c.mu.Lock()
-	defer c.unlockAndDeliver()
+	defer c.mu.Unlock()
 	c.announceLocked(notice{Event: Event{Kind: EventEvicted}, evicted: count})
 }
 
-// closedForCalls is what a retired cache's count of calls goes to when it is
-// closed, so far below zero that it stays there.
-const closedForCalls = math.MinInt64 / 2
+// What a cache's count of calls holds besides: that the cache is retired, and
+// that it has closed, so far below zero that it stays there. One number, so that
+// a call that ends cannot close a cache that was called back meanwhile.
+const (
+	retiredForCalls = math.MaxInt64/2 + 1
+	closedForCalls  = math.MinInt64 / 2
+)
 
 // enter counts a call that may wait; leave must follow, and retire does not
 // close the cache until then. It returns false when the cache is closed.
 func (c *cache) enter() bool { return c.calls.Add(1) > 0 && c.life.Err() == nil }
 
 func (c *cache) leave() {
-	if c.calls.Add(-1) == 0 && c.retired.Load() != nil {
-		c.retire()
+	if c.calls.Add(-1) == retiredForCalls {
+		c.closeUnlessCalled()
 	}
 }
 
 // retire closes the cache as soon as no call of it is under way; c.life ends
-// with that.
+// with that. It is not called twice, nor beside revive.
 func (c *cache) retire() {
-	c.retired.CompareAndSwap(nil, new(leftover))
-	if c.calls.CompareAndSwap(0, closedForCalls) {
+	c.retired.Store(new(leftover))
+	if c.calls.Add(retiredForCalls) == retiredForCalls {
+		c.closeUnlessCalled()
+	}
+}
+
+func (c *cache) closeUnlessCalled() {
+	if c.calls.CompareAndSwap(retiredForCalls, closedForCalls) {
 		c.close()
 	}
 }
@@ -342,12 +353,16 @@ func (c *cache) closing() bool {
 
 // revive makes a retired cache go on, unless it has closed.
 func (c *cache) revive() bool {
-	if !c.enter() {
-		return false
+	for {
+		calls := c.calls.Load()
+		if calls < retiredForCalls {
+			return false
+		}
+		if c.calls.CompareAndSwap(calls, calls-retiredForCalls) {
+			c.retired.Store(nil)
+			return true
+		}
 	}
-	c.retired.Store(nil)
-	c.leave()
-	return true
 }
 
 // retained is what left the set at one time and is trusted a while longer.

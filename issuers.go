@@ -42,7 +42,7 @@ type Issuers struct {
 	mu        sync.Mutex // everything below, and changes of the roster; never held across I/O or a callback
 	closed    bool
 	leftovers *lru.Cache[string, *leftover] // what the caches of the latest that had to leave had
-	leaving   []departed                    // to be retired when the lock is given back
+	leaving   []*tenant                     // who had to leave; see unlock
 	retiring  map[string]*tenant            // those whose clients have not closed yet
 	evicted   struct {                      // for the log
 		untold int

@@ -128,7 +128,9 @@ func (s *Issuers) settle(t *tenant) {
 	if known, settled, ok := s.roster.Find(t.name); !ok || settled || known != t || s.closed {
 		return // it had to leave meanwhile
 	}
-	s.leftovers.Remove(t.name) // it has a set of its own now
+	if t.client.cache.current.Load() != nil { // else the token was verified with what it left behind
+		s.leftovers.Remove(t.name)
+	}
 	if left, made := s.roster.Settle(t.name, t); made {
 		s.leave(left, true)
 	}
@@ -193,17 +195,11 @@ func (s *Issuers) callBack(t *tenant) *tenant {
 	return nil
 }
 
-// departed is an issuer that had to leave.
-type departed struct {
-	*tenant
-	evicted bool // it was in use
-	untold  int  // how many were evicted that the log is to hear of, with this one
-}
-
 // evictedEvery is how often the log hears of evictions.
 const evictedEvery = time.Minute
 
-// leave sees an issuer off that makes room, with the lock held.
+// leave sees an issuer off that makes room, with the lock held: retired later, it
+// might have been called back by then.
 func (s *Issuers) leave(t *tenant, evicted bool) {
 	if cost, ok := t.client.cache.departure(s.clock); ok {
 		cost.Settled = t.verified.Load()
@@ -211,14 +207,16 @@ func (s *Issuers) leave(t *tenant, evicted bool) {
 	}
 	s.busy.Add(1)
 	s.retiring[t.name] = t
-	d := departed{tenant: t, evicted: evicted}
-	if evicted {
+	if evicted { // it was in use
+		told := 0
 		s.evicted.untold++
 		if now := s.clock.now(); now >= s.evicted.tellAt {
-			d.untold, s.evicted.untold, s.evicted.tellAt = s.evicted.untold, 0, now.Add(evictedEvery)
+			told, s.evicted.untold, s.evicted.tellAt = s.evicted.untold, 0, now.Add(evictedEvery)
 		}
+		t.client.cache.queueEvicted(told)
 	}
-	s.leaving = append(s.leaving, d)
+	t.client.cache.retire()
+	s.leaving = append(s.leaving, t)
 }
 
 // endTrust closes the client of an issuer that is not trusted any more, with
@@ -238,18 +236,15 @@ func (s *Issuers) drop(t *tenant) {
 	}
 }
 
-// unlock gives the lock back and retires the clients of who had to leave.
+// unlock gives the lock back, and sees to what is left of who had to leave.
 func (s *Issuers) unlock() {
 	leaving := s.leaving
 	s.leaving = nil
 	s.mu.Unlock()
-	for _, d := range leaving {
-		if d.evicted {
-			d.client.cache.tellEvicted(d.untold)
-		}
-		d.client.cache.retire()
-		if !s.keepLeftover(d.tenant) {
-			s.awaitRetired(d.tenant)
+	for _, t := range leaving {
+		t.client.cache.announcer.deliver()
+		if !s.keepLeftover(t) {
+			s.awaitRetired(t)
 		}
 		s.busy.Done()
 	}
