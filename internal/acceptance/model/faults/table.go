@@ -20,7 +20,7 @@ var faults = []fault{
 	{name: "a lookup does not look at the clock until the end of stale", file: "internal/freshness/policy.go",
 		old: "return p.facts.quietUntil(now, p.staleAnnounced)", new: "return p.facts.StaleEnd"},
 	{name: "stale answers need no failure", file: "internal/freshness/decide.go",
-		old: "failing := noWait || attemptFailed || now < f.failingUntil || attempting && f.began < f.failingUntil", new: "failing := true"},
+		old: "failing := noWait || attemptFailed || f.isFailing(now)", new: "failing := true"},
 	{name: "an expired set waits for the last attempt", file: "internal/freshness/decide.go",
 		old: "case !failing:\n\t\t\treturn AwaitOrServeStale", new: "case !failing:\n\t\t\treturn Await"},
 	{name: "there is no refresh ahead", file: "internal/freshness/decide.go",
