@@ -28,7 +28,7 @@ var faults = []fault{
 	{name: "an old failure excuses for ever", file: "internal/freshness/decide.go",
 		old: "f.failingUntil = f.retryAt.Add(f.deadline)", new: "f.failingUntil = Never"},
 	{name: "the failure of a frozen process counts", file: "internal/freshness/decide.go",
-		old: "if overdue {\n\t\treturn\n\t}", new: ""},
+		old: "if overdue {\n\t\treturn\n\t}", new: "_ = overdue"},
 	{name: "the first backoff is the longest", file: "internal/freshness/schedule.go",
 		old: "step = min(maxBackoff, firstBackoff<<(failures-1))", new: "step = maxBackoff"},
 	{name: "Retry-After means nothing", file: "internal/freshness/schedule.go",
