@@ -34,7 +34,7 @@ var faults = []fault{
 	{name: "Retry-After means nothing", file: "internal/freshness/schedule.go",
 		old: "return max(pause, min(retryAfter, maxRetryAfter))", new: "return pause"},
 	{name: "Retry-After has no limit", file: "internal/freshness/schedule.go",
-		old: "return max(pause, min(retryAfter, maxRetryAfter))", new: "return max(pause, retryAfter)"},
+		old: "return max(pause, min(retryAfter, maxRetryAfter))", new: "return max(pause, retryAfter)", off: "internal/fetch limits it as well"},
 	{name: "Retry-After is forgotten at the next failure", file: "internal/freshness/decide.go",
 		old: "f.retryAt = max(f.retryAt, now.Add(pause))", new: "f.retryAt = now.Add(pause)"},
 	{name: "lookups wait during a backoff", file: "internal/freshness/decide.go",
