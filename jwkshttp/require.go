@@ -97,7 +97,7 @@ func checkScopes(option string, scopes []string) error {
 	}
 	for _, s := range scopes {
 		if !isScope(s) {
-			return fmt.Errorf("%s: %q is no scope: want printable ASCII without space, quote and backslash", option, s)
+			return fmt.Errorf("%s: %q is not a scope: want printable ASCII without space, quote and backslash", option, s)
 		}
 	}
 	return nil

@@ -26,12 +26,12 @@ func TestHealth_Spells(t *testing.T) {
 		return step{func(h *health) bool { h.goodRecord(newer); return false }, false}
 	}
 	for name, steps := range map[string][]step{
-		"one call":                           {fails(Load, true), fails(Load, false), works(Load), fails(Load, true)},
-		"a dead store":                       {fails(Load, true), fails(Save, false), works(Load), fails(Load, false), works(Load), works(Save), fails(Load, true)},
-		"a full one":                         {fails(Save, true), works(Load), fails(Save, false), works(Load), fails(Save, false)},
-		"another replica saves":              {fails(Save, true), good(false), fails(Load, false), good(true), fails(Load, true)},
-		"bad records are another matter":     {fails(Load, true), bad(true), bad(false), fails(Lease, false), good(false), bad(true)},
-		"what works is no comment on others": {works(Load), fails(Lease, true), works(Save), fails(Lease, false), works(Lease), fails(Save, true)},
+		"one call":                          {fails(Load, true), fails(Load, false), works(Load), fails(Load, true)},
+		"a dead store":                      {fails(Load, true), fails(Save, false), works(Load), fails(Load, false), works(Load), works(Save), fails(Load, true)},
+		"a full one":                        {fails(Save, true), works(Load), fails(Save, false), works(Load), fails(Save, false)},
+		"another replica saves":             {fails(Save, true), good(false), fails(Load, false), good(true), fails(Load, true)},
+		"bad records are another matter":    {fails(Load, true), bad(true), bad(false), fails(Lease, false), good(false), bad(true)},
+		"what works says nothing of others": {works(Load), fails(Lease, true), works(Save), fails(Lease, false), works(Lease), fails(Save, true)},
 	} {
 		var h health
 		for i, s := range steps {

@@ -98,7 +98,7 @@ func TestKeyFile_ReplacementsAreNoticed(t *testing.T) {
 		f.write(testkit.KeySetDocument(s.JWK()))
 		testkit.Accept(t, testkit.NewSourceVerifier(t, c), s.Token(`{"iss":"https://issuer.example","exp":9999999999}`))
 	})
-	testkit.Bubble(t, "an unchanged file is no change", func(t *testing.T) {
+	testkit.Bubble(t, "an unchanged file changes nothing", func(t *testing.T) {
 		f := newKeyFile(t)
 		f.write(setOf(t, "k1"))
 		c := f.client()

@@ -221,7 +221,7 @@ func TestNewKeySet_Refused(t *testing.T) {
 			t.Errorf("%d keys, skipped %s", set.Len(), reasons(set))
 		}
 	})
-	t.Run("only weak ones are no key set", func(t *testing.T) {
+	t.Run("only weak ones are not a key set", func(t *testing.T) {
 		_, err := jwks.NewKeySet(jwks.PublicKey{Key: weakRSA()})
 		testkit.WantError(t, err, jwks.ErrUnavailable, jwks.ErrInvalidKeySet)
 	})

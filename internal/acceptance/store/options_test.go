@@ -16,19 +16,19 @@ func TestWithStore_Refusals(t *testing.T) {
 	set := testkit.KeySetOf(t, testkit.NewSigner(t, "ES256", "k1"))
 	issuer := jwks.WithIssuer("https://issuer.example")
 	for name, opts := range map[string][]jwks.ClientOption{
-		"a nil store":           {issuer, jwks.WithStore(nil, secret)},
-		"a nil pointer":         {issuer, jwks.WithStore((*shelf)(nil), secret)},
-		"a nil secret":          {issuer, jwks.WithStore(s, nil)},
-		"a short secret":        {issuer, jwks.WithStore(s, secret[:31])},
-		"WithoutCache":          {issuer, jwks.WithStore(s, secret), jwks.WithoutCache()},
-		"WithKeyFile":           {issuer, jwks.WithStore(s, secret), jwks.WithKeyFile("keys.json")},
-		"a static client":       {jwks.WithKeySet(set), jwks.WithStore(s, secret)},
-		"a static one by name":  {jwks.WithIssuer("urn:x"), jwks.WithKeySet(set), jwks.WithStore(s, secret)},
-		"before the file":       {issuer, jwks.WithKeyFile("keys.json"), jwks.WithStore(s, secret)},
-		"a seed is no obstacle": {issuer, jwks.WithKeySet(set), jwks.WithStore(s, secret)},
+		"a nil store":                      {issuer, jwks.WithStore(nil, secret)},
+		"a nil pointer":                    {issuer, jwks.WithStore((*shelf)(nil), secret)},
+		"a nil secret":                     {issuer, jwks.WithStore(s, nil)},
+		"a short secret":                   {issuer, jwks.WithStore(s, secret[:31])},
+		"WithoutCache":                     {issuer, jwks.WithStore(s, secret), jwks.WithoutCache()},
+		"WithKeyFile":                      {issuer, jwks.WithStore(s, secret), jwks.WithKeyFile("keys.json")},
+		"a static client":                  {jwks.WithKeySet(set), jwks.WithStore(s, secret)},
+		"a static one by name":             {jwks.WithIssuer("urn:x"), jwks.WithKeySet(set), jwks.WithStore(s, secret)},
+		"before the file":                  {issuer, jwks.WithKeyFile("keys.json"), jwks.WithStore(s, secret)},
+		"a seed does not stand in the way": {issuer, jwks.WithKeySet(set), jwks.WithStore(s, secret)},
 	} {
 		c, err := jwks.NewClient(opts...)
-		if name == "a seed is no obstacle" {
+		if name == "a seed does not stand in the way" {
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
