@@ -1,6 +1,8 @@
 package jwks
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -84,5 +86,26 @@ func TestState_IsThePolicys(t *testing.T) {
 		if State(internal) != public {
 			t.Errorf("%v has the number of %v", public, State(internal))
 		}
+	}
+}
+
+// TestCall_ResultFirst: who waits gets the result of a call that is done, also
+// where its context, or what it waits for besides, ends at the same time.
+func TestCall_ResultFirst(t *testing.T) {
+	over := make(chan struct{})
+	close(over)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	ended, under := call[int]{done: over}, call[int]{done: make(chan struct{})}
+	for range 100 { // select takes any that is ready
+		if done, err := ended.wait(gone, over); !done || err != nil {
+			t.Fatalf("a call that is done: %v, %v", done, err)
+		}
+	}
+	if done, err := under.wait(t.Context(), over); done || err != nil {
+		t.Errorf("early: %v, %v", done, err)
+	}
+	if done, err := under.wait(gone, nil); done || !errors.Is(err, context.Canceled) {
+		t.Errorf("gone: %v, %v", done, err)
 	}
 }

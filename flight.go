@@ -24,15 +24,21 @@ type call[T any] struct {
 }
 
 // wait waits until the call is done, under the waiter's own context. When early
-// is closed first it returns false.
+// is closed first it returns false. Of what comes at the same time the result
+// counts.
 func (c *call[T]) wait(ctx context.Context, early <-chan struct{}) (done bool, err error) {
 	select {
 	case <-c.done:
 		return true, nil
 	case <-early:
-		return false, nil
 	case <-ctx.Done():
-		return false, ctx.Err()
+		err = ctx.Err()
+	}
+	select {
+	case <-c.done:
+		return true, nil
+	default:
+		return false, err
 	}
 }
 

@@ -415,8 +415,8 @@ func (a *answers) ask(ctx context.Context, cancel context.CancelFunc, key answer
 		if asked.err == nil && ctx.Err() == nil {
 			a.known.Add(key, asked.result)
 		}
+		a.leave(key, asked) // first: who asks again after this answer gets another
 		close(asked.done)
-		a.leave(key, asked)
 	}()
 	opts, err := a.cfg.issuerFunc(ctx, key.issuer)
 	asked.result, asked.err = a.answer(key.issuer, opts, err)
