@@ -1,5 +1,5 @@
-// Package jwks fetches the keys that issuers sign JSON Web Tokens with, keeps
-// them fresh, and verifies tokens with them.
+// Package jwks fetches the public keys of token issuers, keeps them fresh, and
+// verifies JSON Web Tokens (JWTs) with them.
 //
 // # Three ways to use it
 //
@@ -16,7 +16,7 @@
 //		fmt.Fprintln(w, "hello", token.Subject())
 //	})
 //
-// A keyfunc, where golang-jwt already parses the tokens:
+// A keyfunc, if golang-jwt already parses your tokens:
 //
 //	func parse(client *jwks.Client, text string) (*jwt.Token, error) {
 //		return jwt.Parse(text, client.Keyfunc, jwt.WithAudience("orders-api"), jwt.WithExpirationRequired())
@@ -28,33 +28,33 @@
 //		return jwkshttp.Middleware(verifier)(next)
 //	}
 //
-// [NewClient] serves one issuer and [NewIssuers] many. Make them once and keep
-// them: both do no I/O and start no goroutine. For unit tests, package jwkstest
-// is an issuer without a network.
+// [NewClient] is for one issuer and [NewIssuers] for many. Make them once and keep
+// them: neither does any I/O or starts a goroutine. For unit tests, package jwkstest
+// has an issuer that needs no network.
 //
-// Some keys are in places of their own: package jwkskube knows those of the
-// Kubernetes cluster that it runs in, awsalb those of AWS load balancers, and
+// Three packages fetch keys that are published in other ways: jwkskube those of the
+// Kubernetes cluster that the program runs in, awsalb those of AWS load balancers, and
 // cfaccess those of Cloudflare Access.
 //
-// # Options, in the order that a reader needs
+// # Options
 //
 // Most programs need [WithIssuer], [WithAudience] and [WithLogger].
 //
 // Where the keys are: [WithIssuer], [WithJWKSURL], [WithDiscoveryURL],
-// [WithKeyFile], [WithKeySet]. Whose tokens are accepted as well: [WithIssuerAliases],
-// [WithTenants]; for many issuers [TrustIssuers], [TrustIssuer] and
-// [TrustIssuerFunc].
+// [WithKeyFile], [WithKeySet]. Which other issuer names are accepted:
+// [WithIssuerAliases], [WithTenants]; for many issuers [TrustIssuers], [TrustIssuer]
+// and [TrustIssuerFunc].
 //
-// How they are fetched: [WithHTTPClient] or [WithTLSConfig], [WithHeader],
+// How the keys are fetched: [WithHTTPClient] or [WithTLSConfig], [WithHeader],
 // [WithTimeout]; inside a private network [AllowInsecureHTTP] and
 // [WithLocalURLRewrite].
 //
-// How long they count: [WithTTL], [WithMaxStale], [WithRetention],
-// [WithRefreshLimit]. Who is told: [WithLogger], [WithObserver], [Client.Status].
+// How long the keys are trusted: [WithTTL], [WithMaxStale], [WithRetention],
+// [WithRefreshLimit]. How to watch them: [WithLogger], [WithObserver], [Client.Status].
 //
-// What a token must be: [WithAudience], [WithAlgorithms], [WithLeeway],
+// What a token must contain: [WithAudience], [WithAlgorithms], [WithLeeway],
 // [WithClientID], [WithClaim], [WithRequiredClaims], [WithTokenTypes],
-// [WithAccessTokenProfile], [WithCheck]; for each issuer by rules of its own,
+// [WithAccessTokenProfile], [WithCheck]; separate rules for each issuer:
 // [ForIssuer]. Options that give something up say so in their names: [WithoutAudienceCheck],
 // [WithoutIssuerCheck], [WithoutExpiry], [WithoutTimeChecks].
 //
@@ -73,16 +73,17 @@
 //	9  policy     issuer, audience, times, and more                 VerifierOption
 //	10 proof      of a token bound to a key; then your own checks   Proof, WithCheck
 //
-// [Verifier.Explain] reports what becomes of a token at each of them. Nothing is
+// [Verifier.Explain] reports what happens to a token at each step. Nothing is
 // fetched before step 6, and no claim is interpreted before step 8, except that
-// several issuers are told apart by the unverified "iss". What holds whatever comes
-// in is listed in SECURITY.md, each rule with its test.
+// several issuers are told apart by the unverified "iss". SECURITY.md lists the
+// rules that hold for every input, each with its test.
 //
 // # Errors
 //
-// Every error is of one of two classes: [ErrTokenInvalid], the token is bad
-// (HTTP 401), or [ErrUnavailable], the token could not be judged (HTTP 503). Below the
-// class stands the reason:
+// An error of a lookup or a verification belongs to exactly one of two classes:
+// [ErrTokenInvalid], the token is bad (HTTP 401), or [ErrUnavailable], the token could not
+// be judged (HTTP 503). Constructors return [ErrConfig], which belongs to neither. Below
+// each class are the reasons, which [errors.Is] and [errors.As] find too:
 //
 //	ErrTokenInvalid                     ErrUnavailable
 //	  ErrKeyNotFound (source answered)    ErrKeyNotFound (source could not be asked)
@@ -102,7 +103,7 @@
 //
 // # Freshness
 //
-// One policy decides what a lookup does:
+// One policy decides what a lookup does, depending on the age of the key set:
 //
 //	state             the key is there               the key is not there
 //	empty             wait for a fetch               wait for a fetch
@@ -112,13 +113,13 @@
 //	                  source fails, answer at once   source fails, ErrUnavailable
 //	expired           as empty                       as empty
 //
-// After a failure no lookup waits for the network until a backoff has passed
+// After a failure, no lookup waits for the network until a backoff has passed
 // (1 s doubling to 60 s, with full jitter, raised by Retry-After). Concurrent
-// lookups share one fetch, which runs on a context of its own; each waits under
-// its caller's. A key that the issuer removed is refused at most one TTL and one
-// fetch (15 s) later while the issuer answers, and [WithMaxStale] later while it
-// does not. That holds behind caches on the way, which are asked for an answer
-// within the TTL; the server's own headers only bring the next refresh forward.
-// [WithStore] lets a set outlive the process, and replicas share it: all of this
-// counts from when it was fetched, whoever fetched it.
+// lookups share one fetch, which has its own context; each lookup waits only as long
+// as its caller's context allows. A key that the issuer removed is refused at most one
+// TTL and one fetch (15 s) later while the issuer answers, and at most [WithMaxStale]
+// after that while it does not. This also holds behind HTTP caches, which are asked for an
+// answer no older than the TTL; the server's headers can only bring the next refresh
+// forward. With [WithStore] a set outlives the process and is shared by replicas: all times
+// then count from when it was fetched, whichever process fetched it.
 package jwks
