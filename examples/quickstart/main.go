@@ -1,6 +1,6 @@
-// Command quickstart shows the main job of package jwks on an issuer that runs
-// inside the program: fetch its keys, verify a token, and tell five kinds of
-// trouble apart. It needs no network and no port.
+// Command quickstart shows the main job of package jwks with an issuer that runs
+// inside the program: it fetches keys, verifies tokens, and answers 200, 401 or
+// 503. It needs no network and no port.
 //
 //	go run ./examples/quickstart
 package main
@@ -27,7 +27,7 @@ func main() {
 }
 
 func run(ctx context.Context, out io.Writer) error {
-	// The issuer: in a service it is Auth0, Entra, Keycloak, Okta, …
+	// The issuer: in production this is Auth0, Entra, Keycloak, Okta, …
 	issuer := jwkstest.Start()
 	defer issuer.Close()
 
@@ -53,7 +53,7 @@ func run(ctx context.Context, out io.Writer) error {
 		case errors.Is(err, jwt.ErrTokenExpired):
 			fmt.Fprintf(out, "%-20s 401  expired\n", what)
 		case errors.Is(err, jwt.ErrTokenInvalidAudience):
-			fmt.Fprintf(out, "%-20s 401  meant for somebody else\n", what)
+			fmt.Fprintf(out, "%-20s 401  meant for another service\n", what)
 		default:
 			fmt.Fprintf(out, "%-20s 401  %v\n", what, err)
 		}
@@ -68,7 +68,7 @@ func run(ctx context.Context, out io.Writer) error {
 	show("rotated key", issuer.Sign(claims))
 
 	issuer.SetFault(jwkstest.Status(503))
-	issuer.Rotate() // nor this one, and now nobody answers
+	issuer.Rotate() // the client has not seen this key either, and now the issuer does not answer
 	show("issuer unreachable", issuer.Sign(claims))
 	return nil
 }
