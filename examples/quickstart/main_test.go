@@ -14,7 +14,7 @@ func TestQuickstartShowsEveryOutcome(t *testing.T) {
 	want := []string{
 		`good token           200  subject "alice" under key "k1"`,
 		`expired              401  expired`,
-		`foreign audience     401  meant for somebody else`,
+		`foreign audience     401  meant for another service`,
 		`rotated key          200  subject "alice" under key "k2"`,
 		`issuer unreachable   503  the keys are unavailable`,
 	}
