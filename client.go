@@ -25,8 +25,8 @@ type Client struct {
 
 // NewClient makes a client. It does no I/O and starts no goroutine. At least
 // one of [WithIssuer], [WithJWKSURL], [WithDiscoveryURL], [WithKeyFile] and
-// [WithKeySet] says // where the keys come from. It reports every bad option at once, joined, each
-// matching [ErrConfig].
+// [WithKeySet] says where the keys come from. It reports every bad option at
+// once, joined, each matching [ErrConfig].
 func NewClient(opts ...ClientOption) (*Client, error) {
 	cfg, errs := newClientConfig(opts)
 	if len(errs) > 0 {

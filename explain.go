@@ -99,13 +99,13 @@ func (v *Verifier) Explain(ctx context.Context, token string) *Report {
 	w := new(witness)
 	t, err := v.judge(ctx, token, w)
 	r := &Report{Token: t, Err: err}
-	if len(token) <= v.cfg.maxSize {
+	if len(token) <= v.maxSize {
 		header, rest, _ := strings.Cut(token, ".")
 		payload, _, _ := strings.Cut(rest, ".")
 		r.Header, r.Claims = readable(header), readable(payload)
 	}
 	r.Steps = w.steps(err)
-	w.size, w.limit = len(token), v.cfg.maxSize
+	w.size, w.limit = len(token), v.maxSize
 	for i := range r.Steps {
 		w.describe(&r.Steps[i], step(i), v)
 	}
@@ -380,8 +380,8 @@ func (v *Verifier) judgeUnverified(w *witness) error {
 	iss, tid, _ := w.unverifiedIssuer() // what is wrong with them is told below
 	b := v.supposed(w, iss, tid)
 	w.policy = v.policies.known(b, iss, tid)
-	s := &claims.Set{NumericIDs: w.policy.rules.NumericIDs}
-	if err := s.Read(w.payload(), w.policy.rules.Required); err != nil {
+	s := &claims.Set{NumericIDs: w.policy.claims.NumericIDs}
+	if err := s.Read(w.payload(), w.policy.claims.Required); err != nil {
 		return err
 	}
 	w.claims = s

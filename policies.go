@@ -65,7 +65,6 @@ type issuerOptions struct {
 // policy is what a verifier demands of the tokens of one issuer.
 type policy struct {
 	issuer          string // "" for the common one
-	rules           claims.Rules
 	claims          *claims.Policy
 	algorithms      jws.Set
 	algorithmNames  []string // nil: the default
@@ -77,7 +76,6 @@ type policy struct {
 func newPolicy(issuer string, c *verifierConfig) *policy {
 	return &policy{
 		issuer:          issuer,
-		rules:           c.Rules,
 		claims:          claims.NewPolicy(c.Rules),
 		algorithms:      c.algorithms,
 		algorithmNames:  c.algorithmNames,

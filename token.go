@@ -58,7 +58,7 @@ func (t *Token) ValidUntil() time.Time {
 	if t.ExpiresAt().IsZero() {
 		return time.Time{}
 	}
-	return t.ExpiresAt().Add(t.policy.rules.Leeway)
+	return t.ExpiresAt().Add(t.policy.claims.Leeway)
 }
 
 // NotBefore returns "nbf" (RFC 7519 section 4.1.5) as ExpiresAt does.

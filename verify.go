@@ -20,7 +20,7 @@ import (
 // It is safe for concurrent use and has no goroutine. The zero value is not
 // usable: see [NewVerifier].
 type Verifier struct {
-	cfg           *verifierConfig
+	maxSize       int // of a token
 	source        KeySource
 	ignoresIssuer bool      // the source gives the same answer whatever the issuer
 	needsIssuer   bool      // the source can do nothing without an issuer
@@ -52,7 +52,7 @@ func NewVerifier(source KeySource, opts ...VerifierOption) (*Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Verifier{cfg: c, policies: policies, headers: compact.NewHeaderCache()}
+	v := &Verifier{maxSize: c.maxSize, policies: policies, headers: compact.NewHeaderCache()}
 	v.source, v.reporter = reporting(source)
 	_, v.ignoresIssuer = asOurs[issuerIgnorer](source)
 	_, v.needsIssuer = source.(*Issuers)
@@ -84,7 +84,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Token, error) {
 // judge is Verify under the eyes of w, which is nil where nobody wants to know
 // the steps. What a witness sees decides nothing.
 func (v *Verifier) judge(ctx context.Context, token string, w *witness) (*Token, error) {
-	if v.cache != nil && len(token) <= v.cfg.maxSize {
+	if v.cache != nil && len(token) <= v.maxSize {
 		if known, ok := v.cache.Get(token); ok {
 			if t, err := v.verifyCached(ctx, known, w); t != nil || err != nil {
 				return t, err
@@ -107,7 +107,7 @@ func (v *Verifier) judge(ctx context.Context, token string, w *witness) (*Token,
 func (v *Verifier) verify(ctx context.Context, token string, buffer *[]byte, w *witness) (*Token, error) {
 	began := orderNow()
 	var opened compact.Token
-	err := opened.Open(token, v.cfg.maxSize, buffer, v.headers)
+	err := opened.Open(token, v.maxSize, buffer, v.headers)
 	if w != nil {
 		*w = witness{token: opened}
 	}
@@ -136,8 +136,8 @@ func (v *Verifier) verify(ctx context.Context, token string, buffer *[]byte, w *
 
 	w.reach(stepClaims)
 	t := newToken(token, Header(opened.Header), key, policy)
-	t.claims.NumericIDs = policy.rules.NumericIDs
-	if err := t.claims.Read(opened.Payload(), policy.rules.Required); err != nil {
+	t.claims.NumericIDs = policy.claims.NumericIDs
+	if err := t.claims.Read(opened.Payload(), policy.claims.Required); err != nil {
 		return nil, err
 	}
 	if v.cache != nil {

@@ -120,7 +120,7 @@ func TestPolicy_ReportsEverything(t *testing.T) {
 	if err := policy.Validate(&good, "AT+JWT", nil); err == nil || !strings.Contains(err.Error(), `want "jwt"`) {
 		t.Errorf("only the type differs: %v", err)
 	}
-	policy.rules.Types = nil
+	policy.Rules.Types = nil
 	if err := policy.Validate(&good, "AT+JWT", nil); err != nil {
 		t.Error(err)
 	}

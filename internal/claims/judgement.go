@@ -46,7 +46,7 @@ func (p *Policy) Judge(s *Set, typ string, b *binding.Binding) ([]Judgement, err
 
 // judged lists the claims of a token that the rules look at.
 func (p *Policy) judged(s *Set, b *binding.Binding) (names []string) {
-	r := &p.rules
+	r := &p.Rules
 	add := func(look bool, more ...string) {
 		for _, name := range more {
 			if look && !slices.Contains(names, name) {
@@ -87,9 +87,9 @@ func (p *Policy) describeClaim(s *Set, name, typ string) string {
 		return show.Quote(typ)
 	}
 	path := Path{name}
-	for i := range p.rules.Claims {
-		if p.rules.Claims[i].Name == name {
-			path = p.rules.Claims[i].Path
+	for i := range p.Rules.Claims {
+		if p.Rules.Claims[i].Name == name {
+			path = p.Rules.Claims[i].Path
 		}
 	}
 	if name == "client_id" { // the one of several that was compared

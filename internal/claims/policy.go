@@ -39,7 +39,7 @@ type Rules struct {
 // Policy validates claims by its rules. It does not change, so that a token
 // that was verified before can be validated again.
 type Policy struct {
-	rules     Rules
+	Rules
 	validator *jwt.Validator // of exp, nbf, iat, and one of the two audience lists
 }
 
@@ -72,7 +72,7 @@ func (p *Policy) Validate(s *Set, typ string, b *binding.Binding) error {
 
 // validate collects everything that fails.
 func (p *Policy) validate(s *Set, typ string, b *binding.Binding, found *problems) {
-	r := &p.rules
+	r := &p.Rules
 	p.validateStandard(s, found)
 	if r.AnyAudience != nil && r.AllAudiences != nil && !containsAll(s.Audience, r.AllAudiences) {
 		found.add("aud", jwt.ErrTokenInvalidAudience.Error()+": aud "+show.List(s.Audience)+" has not all of "+show.List(r.AllAudiences), jwt.ErrTokenInvalidAudience)
@@ -117,7 +117,7 @@ func (p *Policy) validateStandard(s *Set, found *problems) {
 		return
 	}
 	var claims jwt.Claims = s
-	if p.rules.NoTimes {
+	if p.Rules.NoTimes {
 		claims = timeless{s}
 	}
 	err := p.validator.Validate(claims)
@@ -166,7 +166,7 @@ func isMissingAudience(err error) bool {
 // validator would find nothing: asking it costs an allocation. False refuses
 // nothing, it leaves the decision to the validator.
 func (p *Policy) standardHolds(s *Set) bool {
-	r := &p.rules
+	r := &p.Rules
 	if r.NoTimes || !s.hasExpiry || r.AllAudiences != nil {
 		return false
 	}
@@ -189,10 +189,10 @@ func (p *Policy) standardHolds(s *Set) bool {
 
 // wantedAudience says what the validator compared "aud" with.
 func (p *Policy) wantedAudience() string {
-	if p.rules.AnyAudience != nil {
-		return " has none of " + show.List(p.rules.AnyAudience)
+	if p.Rules.AnyAudience != nil {
+		return " has none of " + show.List(p.Rules.AnyAudience)
 	}
-	return " has not all of " + show.List(p.rules.AllAudiences)
+	return " has not all of " + show.List(p.Rules.AllAudiences)
 }
 
 // validateAccessToken is RFC 9068 sections 2.1, 2.2 and 4. An empty value says
@@ -231,15 +231,15 @@ func (p *Policy) validateParty(s *Set, found *problems) {
 		found.add("azp", "azp is not a string", jwt.ErrTokenInvalidClaims)
 	case s.azp.Kind() != strictjson.String:
 		found.missing("azp")
-	case !slices.Contains(p.rules.Parties, azp):
-		found.add("azp", "azp "+show.Differs(azp, p.rules.Parties...), jwt.ErrTokenInvalidClaims)
+	case !slices.Contains(p.Rules.Parties, azp):
+		found.add("azp", "azp "+show.Differs(azp, p.Rules.Parties...), jwt.ErrTokenInvalidClaims)
 	}
 }
 
 // validateAge compares as golang-jwt does: times are moved, never subtracted,
 // which could overflow.
 func (p *Policy) validateAge(s *Set, found *problems) {
-	r := &p.rules
+	r := &p.Rules
 	if !s.hasIssuedAt {
 		found.missing("iat")
 		return
@@ -250,12 +250,12 @@ func (p *Policy) validateAge(s *Set, found *problems) {
 }
 
 func (p *Policy) describeTime(t time.Time) string {
-	return t.Format(time.RFC3339Nano) + ", now " + p.now() + ", leeway " + p.rules.Leeway.String()
+	return t.Format(time.RFC3339Nano) + ", now " + p.now() + ", leeway " + p.Rules.Leeway.String()
 }
 
 // now is the time that claims are compared with, for people.
 func (p *Policy) now() string {
-	return p.rules.Now().UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano)
+	return p.Rules.Now().UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano)
 }
 
 // matchesType compares media types as RFC 7515 section 4.1.9 does. want is in
