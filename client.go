@@ -15,8 +15,8 @@ import (
 )
 
 // Client fetches the keys of one issuer, keeps them fresh, and finds the one
-// that a token names. It is a [KeySource]. Safe for concurrent use; make it
-// once and keep it. It starts no goroutine but for the time of a fetch. The
+// that a token names. It is a [KeySource]. It is safe for concurrent use; make it
+// once and keep it. It has a goroutine only while a fetch is under way. The
 // zero value is not usable: see [NewClient].
 type Client struct {
 	cfg   *clientConfig
@@ -25,7 +25,7 @@ type Client struct {
 
 // NewClient makes a client. It does no I/O and starts no goroutine. At least
 // one of [WithIssuer], [WithJWKSURL], [WithDiscoveryURL], [WithKeyFile] and
-// [WithKeySet] says where the keys come from. It reports every bad option at
+// [WithKeySet] must say where the keys come from. It reports every bad option at
 // once, joined, each matching [ErrConfig].
 func NewClient(opts ...ClientOption) (*Client, error) {
 	cfg, errs := newClientConfig(opts)
@@ -48,9 +48,9 @@ func NewClient(opts ...ClientOption) (*Client, error) {
 	return c, nil
 }
 
-// KeySet returns the current key set, fetching it if need be: what the issuer
-// published last, without retained keys. Like every lookup it waits under ctx
-// only, and while a set is fresh it does not wait at all.
+// KeySet returns the current key set, fetching it if necessary: what the issuer
+// published last, without retained keys. Like every lookup it waits no longer than
+// ctx allows, and while a set is fresh it does not wait at all.
 //
 // Errors, all [ErrUnavailable]: a *[FetchError], [ErrInvalidKeySet],
 // [ErrInvalidMetadata], [ErrIssuerMismatch], [ErrClosed], or ctx's own.
@@ -66,8 +66,8 @@ func (c *Client) KeySet(ctx context.Context) (*KeySet, error) {
 }
 
 // Metadata returns the issuer's discovery document as it was when the key set
-// was last fetched, fetching both if need be. Errors as for [Client.KeySet];
-// [ErrInvalidMetadata] for a client that does no discovery.
+// was last fetched, fetching both if necessary. Errors are as for [Client.KeySet],
+// and [ErrInvalidMetadata] for a client that does no discovery.
 func (c *Client) Metadata(ctx context.Context) (*Metadata, error) {
 	if !c.cfg.discovers() {
 		return nil, fault.Unavailable("the client does no discovery", ErrInvalidMetadata)
@@ -82,19 +82,19 @@ func (c *Client) Metadata(ctx context.Context) (*Metadata, error) {
 	return &m, nil
 }
 
-// Ready loads the keys if need be and returns nil once there is a usable set:
-// for warming up, and for /readyz. Errors as for [Client.KeySet].
+// Ready loads the keys if necessary and returns nil once there is a usable set:
+// for warming up, and for /readyz. Errors are as for [Client.KeySet].
 func (c *Client) Ready(ctx context.Context) error {
 	_, err := c.KeySet(ctx)
 	return err
 }
 
-// Refresh fetches now, whatever the age of the set, the budget and the
-// backoff, past caches on the way and whatever the validators of the set at
-// hand say. It joins a fetch in flight, but for one that may be answered by
-// those: then it waits for that to end. It is the operator's call, for after an
-// incident. Errors as for [Client.KeySet]; a
-// set that serves goes on serving. A static client returns its set.
+// Refresh fetches the set now, whatever its age, the budget and the backoff. The
+// request is unconditional and asks HTTP caches not to answer it. Refresh joins a
+// fetch under way, unless a cache or a 304 may answer that one: then it waits for it
+// to end first. It is meant for operators, after an incident. Errors are as for
+// [Client.KeySet]; after an error the current set stays in use. A static client
+// returns its set.
 func (c *Client) Refresh(ctx context.Context) (*KeySet, error) {
 	if c.cfg.static() {
 		return c.KeySet(ctx)
@@ -106,11 +106,11 @@ func (c *Client) Refresh(ctx context.Context) (*KeySet, error) {
 	return s.set, nil
 }
 
-// Key returns the first usable key with this kid, refreshing the set within
-// the budget when it is not there. "" finds the first key without a kid.
+// Key returns the first usable key with this kid. If there is none, it refreshes the
+// set within the budget and looks again. "" finds the first key without a kid.
 //
 // Errors: [ErrKeyNotFound], as [ErrTokenInvalid] when the issuer answered and
-// as [ErrUnavailable] when it could not be asked; else as for
+// as [ErrUnavailable] when it could not be asked; otherwise as for
 // [Client.KeySet].
 func (c *Client) Key(ctx context.Context, kid string) (*Key, error) {
 	if s, now := c.cache.quick(); s != nil {
@@ -128,11 +128,11 @@ func (c *Client) Key(ctx context.Context, kid string) (*Key, error) {
 // SigningKeys implements [KeySource]: the keys that may have signed a token
 // with header h, chosen as [KeySet.SigningKeys] says. It does not compare
 // issuers: the keys are bound to theirs, and a [Verifier] or [Client.Keyfunc]
-// compares. The slice is shared and must not be changed.
+// does the comparison. The slice is shared and must not be changed.
 //
 // Errors: [ErrKeyNotFound], as [ErrTokenInvalid] when the issuer answered and
 // as [ErrUnavailable] when it could not be asked; [ErrAlgorithmNotAllowed];
-// else as for [Client.KeySet].
+// otherwise as for [Client.KeySet].
 func (c *Client) SigningKeys(ctx context.Context, h Header, _ string) ([]*Key, error) {
 	if s, now := c.cache.quick(); s != nil {
 		if keys, v := s.chooseFor(&h, now); v == chosen {
@@ -143,13 +143,14 @@ func (c *Client) SigningKeys(ctx context.Context, h Header, _ string) ([]*Key, e
 	return keys, err
 }
 
-// KeyForToken finds the key that a token names. The form and the header of the
-// token are checked before any I/O, its signature and claims are not; but its
-// "iss" must be the issuer that the key is bound to. Of several candidates the
-// one that verifies the signature is returned, and where none does the set is
-// refreshed as for an unknown kid before the first is.
+// KeyForToken finds the key that a token names. It checks the form and the header
+// of the token before any I/O, and that its "iss" is the issuer that the key is
+// bound to, but not the other claims. Of several candidates it returns the one that
+// verifies the signature. If none does, it refreshes the set as for an unknown kid,
+// and if none does then either, it returns the first: the signature is for the
+// caller to verify.
 //
-// Errors as for [Client.SigningKeys], and those of a malformed token:
+// Errors are as for [Client.SigningKeys], and those of a malformed token:
 // [jwt.ErrTokenMalformed], [ErrTokenTooLarge] (over 16 KiB),
 // [ErrUnsupportedCritical], [ErrAlgorithmNotAllowed].
 func (c *Client) KeyForToken(ctx context.Context, token string) (*Key, error) {
@@ -159,44 +160,45 @@ func (c *Client) KeyForToken(ctx context.Context, token string) (*Key, error) {
 // Keyfunc is for [jwt.Parse]: it finds the key for a token that golang-jwt has
 // parsed. It refuses what golang-jwt lets through: "crit" and "b64", text that
 // is not strict base64url, an "alg" that the key does not allow, and an "iss"
-// other than the issuer that the keys are bound to, and a token bound to a key
-// of its sender ("cnf"), which is [ErrProofRequired] unless the context of
-// [Client.KeyfuncCtx] has a [Proof]: the program must judge it, golang-jwt has
-// no place for that. The audience and the rest
-// are for golang-jwt's options to check, and the signature is golang-jwt's to
-// verify: a key that was replaced under its kid is noticed at the next refresh
-// only, and PS256, PS384 and PS512 pass with any salt length. A [Verifier]
-// leaves nothing out. Of keys that the token does not name by a kid, Keyfunc
-// finds the one that verifies it, and looks again where none does.
+// other than the issuer that the keys are bound to. It also refuses a token that is
+// bound to a key of its sender ("cnf") with [ErrProofRequired], unless the context of
+// [Client.KeyfuncCtx] has a [Proof]; the program must then judge the proof itself,
+// because golang-jwt has no place for that.
 //
-// Errors as for [Client.KeyForToken]; golang-jwt wraps them. Several keys with
-// one kid come as a [jwt.VerificationKeySet].
+// golang-jwt verifies the signature and, if its options say so, the audience and the
+// rest. Two things are therefore weaker than with a [Verifier]: if a key was replaced
+// under its kid, that is noticed only at the next refresh, and PS256, PS384 and PS512
+// signatures pass with any salt length. If the token has no kid that names a key, Keyfunc
+// finds the key that verifies it, and refreshes the set if none does.
+//
+// Errors are as for [Client.KeyForToken]; golang-jwt wraps them. Several keys with
+// one kid are returned as a [jwt.VerificationKeySet].
 func (c *Client) Keyfunc(t *jwt.Token) (any, error) {
 	return keysForParsed(context.Background(), c, t)
 }
 
-// KeyfuncCtx is [Client.Keyfunc] under a context of the caller's.
+// KeyfuncCtx is [Client.Keyfunc] with the caller's context.
 func (c *Client) KeyfuncCtx(ctx context.Context) jwt.Keyfunc {
 	return func(t *jwt.Token) (any, error) { return keysForParsed(ctx, c, t) }
 }
 
-// Run keeps the set warm without traffic: it loads it, and refreshes it when a
+// Run keeps the set fresh without traffic: it loads the set, and refreshes it when a
 // lookup would. It blocks until ctx ends and returns ctx.Err(), or [ErrClosed]
-// when the client is closed first. Without Run, lookups do the same, and only
-// the first after a long silence waits.
+// if the client is closed first. Without Run, lookups do the same, and only
+// the first one after a long silence has to wait.
 func (c *Client) Run(ctx context.Context) error { return c.cache.keepWarm(ctx) }
 
 // Status says how the client is doing. It never blocks.
 func (c *Client) Status() Status { return c.cache.status() }
 
 // Format prints where the keys come from, whatever the verb, and nothing else of
-// the configuration: it may hold secrets.
+// the configuration, which may hold secrets.
 func (c *Client) Format(s fmt.State, _ rune) {
 	_, _ = io.WriteString(s, "jwks.Client{"+c.cache.origin.name()+"}") // fmt's buffer does not fail
 }
 
-// Close ends the fetch in flight, if there is one, and waits for it. Later
-// calls give [ErrClosed]. It is idempotent and returns nil.
+// Close ends the fetch under way, if there is one, and waits for it. Later
+// lookups return [ErrClosed]. It is idempotent and returns nil.
 func (c *Client) Close() error {
 	c.cache.close()
 	c.cache.running.Wait()

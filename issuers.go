@@ -21,11 +21,11 @@ import (
 	"github.com/seed-22400188/jwks/internal/tenants"
 )
 
-// Issuers finds keys for the tokens of many issuers: given only a token, its
-// "iss" says which client to ask, and the keys of one issuer never verify a
-// token of another. It is a [KeySource]. Safe for concurrent use; without
-// [Issuers.Run] it has no goroutine but for the time of a fetch or of a call
-// of the [TrustIssuerFunc]. The zero value is not usable: see [NewIssuers].
+// Issuers finds keys for the tokens of many issuers: the token's "iss" says which
+// client to ask, and one issuer's keys never verify another issuer's tokens. It is a
+// [KeySource], and safe for concurrent use. Without [Issuers.Run] it has a goroutine
+// only during a fetch or a call of the [TrustIssuerFunc]. The zero value is not usable:
+// see [NewIssuers].
 type Issuers struct {
 	cfg       *issuersConfig
 	listed    map[string]*Client         // by issuer and alias, never evicted
@@ -62,7 +62,7 @@ const maxWarmUps = 32
 const maxIssuerLength = 2048
 
 // NewIssuers makes a source for many issuers. At least one of [TrustIssuers],
-// [TrustIssuer], [TrustIssuerFunc] and [TrustAnyIssuer] says whom to trust. It
+// [TrustIssuer], [TrustIssuerFunc] and [TrustAnyIssuer] must say whom to trust. It
 // does no I/O and starts no goroutine. It reports every bad option at once,
 // joined, each matching [ErrConfig].
 func NewIssuers(opts ...IssuersOption) (*Issuers, error) {
@@ -122,9 +122,9 @@ func (s *Issuers) list(trusted trustedIssuer) error {
 }
 
 // Client returns the client of one issuer: for its [Client.Metadata], its
-// [Client.Status] or a [Client.Refresh]. A client that [TrustIssuerFunc] or
-// [TrustAnyIssuer] led to is closed when [WithMaxIssuers] evicts it, as soon
-// as no call of it is under way: ask for it anew rather than keep it. The
+// [Client.Status] or a [Client.Refresh]. The client of an issuer accepted by
+// [TrustIssuerFunc] or [TrustAnyIssuer] is closed when [WithMaxIssuers] evicts it, as
+// soon as no call of it is under way: do not keep it, ask for it each time. The
 // client of a listed issuer with "{tenantid}" is found by that name and by
 // those of its tenants.
 //
@@ -176,7 +176,7 @@ func (s *Issuers) closedError() error { return fault.Unavailable("the issuers we
 
 // SigningKeys implements [KeySource]: the keys of the token's issuer that may
 // have signed it. An issuer that is not trusted is refused before any I/O.
-// Whether the token then verifies is not known here, so an issuer that came up
+// Whether the token then verifies is not known here, so an issuer that was accepted
 // at run time counts as in use: see [WithMaxIssuers].
 //
 // Errors: [ErrIssuerNotTrusted], and those of [Client.SigningKeys].
@@ -236,7 +236,7 @@ func (s *Issuers) recheck(ctx context.Context, h Header, issuer string, tried []
 func (s *Issuers) bindsIssuer() bool { return true }
 
 // KeyForToken finds the key of a token from the token alone, as
-// [Client.KeyForToken] does for one issuer. Errors as there, and
+// [Client.KeyForToken] does for one issuer. Errors are as for that, and
 // [ErrIssuerNotTrusted].
 func (s *Issuers) KeyForToken(ctx context.Context, token string) (*Key, error) {
 	return keyForToken(ctx, s, token)
@@ -247,15 +247,14 @@ func (s *Issuers) Keyfunc(t *jwt.Token) (any, error) {
 	return keysForParsed(context.Background(), s, t)
 }
 
-// KeyfuncCtx is [Issuers.Keyfunc] under a context of the caller's.
+// KeyfuncCtx is [Issuers.Keyfunc] with the caller's context.
 func (s *Issuers) KeyfuncCtx(ctx context.Context) jwt.Keyfunc {
 	return func(t *jwt.Token) (any, error) { return keysForParsed(ctx, s, t) }
 }
 
-// Ready loads the keys of every listed issuer, at most 32 side by side, and
-// returns what went wrong in one error, which names the issuers that failed and
-// matches [ErrUnavailable] and whatever the error of each does; nil once all
-// have a usable set.
+// Ready loads the keys of every listed issuer, at most 32 at a time. It returns nil
+// once all have a usable set. Otherwise its error names the issuers that failed, and
+// matches [ErrUnavailable] and everything that their errors match.
 func (s *Issuers) Ready(ctx context.Context) error {
 	if s.life.Err() != nil {
 		return s.closedError()
@@ -286,9 +285,9 @@ func (s *Issuers) Ready(ctx context.Context) error {
 	return fault.Unavailable(strings.Join(shown, "; "), failed.Reasons...)
 }
 
-// Run keeps the keys of every listed issuer warm, as [Client.Run] does for
-// one. It blocks until ctx ends and returns ctx.Err(), or [ErrClosed] when it
-// is closed first. Issuers that came up at run time are refreshed by traffic.
+// Run keeps the keys of every listed issuer fresh, as [Client.Run] does for
+// one. It blocks until ctx ends and returns ctx.Err(), or [ErrClosed] if the Issuers
+// are closed first. Issuers accepted at run time are refreshed by traffic only.
 func (s *Issuers) Run(ctx context.Context) error {
 	var g errgroup.Group
 	for _, c := range s.order {
@@ -305,8 +304,8 @@ func (s *Issuers) Run(ctx context.Context) error {
 	return s.closedError()
 }
 
-// Status tells the status of every client: the listed issuers in their order,
-// then those that came up at run time and are in use. It never blocks.
+// Status returns the status of every client: the listed issuers in their order,
+// then those that were accepted at run time and are in use. It never blocks.
 func (s *Issuers) Status() []Status {
 	var all []Status
 	for _, c := range s.order {
@@ -320,10 +319,10 @@ func (s *Issuers) Status() []Status {
 	return all
 }
 
-// Close closes every client, waits for fetches in flight and for calls of the
+// Close closes every client, waits for fetches under way and for calls of the
 // [TrustIssuerFunc], whose context ends, and returns nil. A call that ignores
-// its context is left behind after its 15 s. Close is idempotent; later calls
-// give [ErrClosed].
+// its context is abandoned after its 15 s. Close is idempotent; later lookups
+// return [ErrClosed].
 func (s *Issuers) Close() error {
 	s.mu.Lock()
 	s.closed = true

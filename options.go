@@ -15,8 +15,8 @@ import (
 	"github.com/seed-22400188/jwks/internal/show"
 )
 
-// ClientOption configures a [Client]. Options are applied in order; of two
-// that say the same thing the later one wins, so that options for all issuers
+// ClientOption configures a [Client]. Options are applied in order; if two set
+// the same thing, the later one wins, so that options for all issuers
 // can be refined for one.
 type ClientOption interface{ applyClient(*clientConfig) error }
 
@@ -24,29 +24,30 @@ type clientOption func(*clientConfig) error
 
 func (o clientOption) applyClient(c *clientConfig) error { return o(c) }
 
-// Where the keys come from: at least one of the first six.
+// Where the keys come from: WithIssuer, WithJWKSURL, WithKeyFile,
+// WithDiscoveryURL or WithKeySet is required.
 
-// WithIssuer sets the issuer: its keys are found by OIDC discovery at issuer +
+// WithIssuer sets the issuer. Its keys are found by OIDC discovery at issuer +
 // "/.well-known/openid-configuration" (OpenID Connect Discovery 1.0 section 4),
-// else at the places of RFC 8414 section 3. Only a document that names exactly
+// or else at the places of RFC 8414 section 3. Only a document that names exactly
 // this issuer is accepted, and the keys are bound to it: they never verify
 // another issuer's token. A trailing slash counts. An issuer with "{tenantid}"
 // (Entra) needs [WithTenants].
 //
 // For discovery it must be an https URL, or http on a loopback host, without
-// user info and fragment. Where the keys come from elsewhere, by [WithJWKSURL],
-// [WithDiscoveryURL] or [WithKeySet], it may be any name, such as
-// "accounts.google.com" or "urn:example:idp" (RFC 7519 section 2, StringOrURI);
-// a name beside [WithKeySet] alone makes a static client.
+// user info or fragment. If the keys come from elsewhere, by [WithJWKSURL],
+// [WithDiscoveryURL], [WithKeyFile] or [WithKeySet], it may be any name, such as
+// "accounts.google.com" or "urn:example:idp" (RFC 7519 section 2, StringOrURI).
+// A name that is not a URL, with [WithKeySet] alone, makes a static client.
 func WithIssuer(issuer string) ClientOption {
 	return sourceOption("WithIssuer", issuer, func(c *clientConfig) { c.issuer = issuer })
 }
 
-// WithIssuerAliases names other values of "iss" that mean this issuer: Google
-// says "accounts.google.com" in some of its tokens. They are compared exactly
+// WithIssuerAliases sets other values of "iss" that mean this issuer: some of
+// Google's tokens say "accounts.google.com". They are compared exactly
 // and never fetched, and the discovery document must still name the issuer
-// itself (OpenID Connect Discovery 1.0 section 4.3). Under an issuer with
-// "{tenantid}" the token's "tid" decides on the tenant. Default: none.
+// itself (OpenID Connect Discovery 1.0 section 4.3). For an issuer with
+// "{tenantid}", the token's "tid" decides on the tenant. Default: none.
 // Repeatable. An empty list, an empty name, a name with "{tenantid}", and
 // aliases without an issuer are [ErrConfig].
 func WithIssuerAliases(names ...string) ClientOption {
@@ -67,38 +68,40 @@ func WithIssuerAliases(names ...string) ClientOption {
 	})
 }
 
-// WithJWKSURL sets the URL of the key set and skips discovery; it wins when
-// other options would lead to discovery. Add [WithIssuer] to bind the keys.
+// WithJWKSURL sets the URL of the key set, and there is no discovery even if other
+// options ask for it. The URL must use https, or http on a loopback host. Add
+// [WithIssuer] to bind the keys to their issuer.
 func WithJWKSURL(url string) ClientOption {
 	return sourceOption("WithJWKSURL", url, func(c *clientConfig) { c.jwksURL = url })
 }
 
 // WithKeyFile reads the key set from a file, a JWK Set or PEM (see [ParsePEM]),
-// instead of fetching it, under the same policy: it is read again when its age
-// asks for it ([WithTTL]), and at once for an unknown key within the budget of
-// [WithRefreshLimit]. Its content decides, not its date: replace it by rename or
-// write into it. A file that is missing, half-written or bad is a failed
-// refresh, so that the set at hand serves on ([WithMaxStale]). At most
-// [WithMaxDocumentSize] is read; pipes and devices are refused.
+// instead of fetching it. The same policy applies: the file is read again when the
+// set is due for a refresh ([WithTTL]), and at once for an unknown key, within the
+// budget of [WithRefreshLimit]. The content of the file counts, not its date, so you
+// may replace it by rename or write into it. A file that is missing, half-written or
+// invalid is a failed refresh, and the current set stays in use ([WithMaxStale]). At
+// most [WithMaxDocumentSize] is read; pipes and devices are refused.
 //
-// With [WithIssuer], which then may be any name, the keys are bound to it. Beside
-// [WithJWKSURL] or [WithDiscoveryURL] it is [ErrConfig].
+// With [WithIssuer], which may then be any name, the keys are bound to that issuer.
+// Together with [WithJWKSURL] or [WithDiscoveryURL] it is [ErrConfig].
 func WithKeyFile(path string) ClientOption {
 	return sourceOption("WithKeyFile", path, func(c *clientConfig) { c.keyFile = path })
 }
 
-// WithDiscoveryURL sets a non-standard place of the discovery document. With
-// [WithIssuer] the document must name that issuer; without, the issuer that it
-// names is taken, bound to the keys, and logged as a warning once.
+// WithDiscoveryURL sets the URL of the discovery document, if it is not at the
+// standard place. With [WithIssuer] the document must name that issuer. Without it,
+// the keys are bound to the issuer that the document names, and a warning is logged
+// once.
 func WithDiscoveryURL(url string) ClientOption {
 	return sourceOption("WithDiscoveryURL", url, func(c *clientConfig) { c.discoveryURL = url })
 }
 
-// WithKeySet sets a seed: keys to serve until the first fetch succeeds, as if
-// they had expired when the client was made (the first lookup fetches, and
-// while that fails the seed serves until the end of [WithMaxStale]). They are
-// bound to the client's issuer. Alone it makes a static client, which never
-// fetches and never expires.
+// WithKeySet sets a seed: keys to use until the first fetch succeeds. They count as
+// keys that expired when the client was made: the first lookup fetches, and
+// while that fails, the seed is used until the end of [WithMaxStale]. The keys are
+// bound to the client's issuer. Without another source the client is static: it
+// never fetches, and its keys never expire.
 func WithKeySet(seed *KeySet) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		c.hasSource = true
@@ -111,8 +114,8 @@ func WithKeySet(seed *KeySet) ClientOption {
 }
 
 // WithDiscoveryPath replaces "/.well-known/openid-configuration": it is
-// appended to the issuer, and no other place is tried. It is without effect
-// where [WithJWKSURL] or [WithDiscoveryURL] names the place.
+// appended to the issuer, and no other place is tried. It has no effect
+// together with [WithJWKSURL] or [WithDiscoveryURL].
 func WithDiscoveryPath(path string) ClientOption {
 	return nonEmpty("WithDiscoveryPath", path, func(c *clientConfig) {
 		c.discoveryPath = "/" + strings.TrimLeft(path, "/")
@@ -121,10 +124,10 @@ func WithDiscoveryPath(path string) ClientOption {
 
 // How it fetches.
 
-// WithHTTPClient sets the HTTP client: for tracing and transports of one's own.
-// Its cookie jar is not used, and redirects are limited further (at most 3,
-// never from https to http). Default: a transport of our own, which takes
-// proxies from the environment, TLS from [WithTLSConfig], and nothing from
+// WithHTTPClient sets the HTTP client, for example for tracing or for a transport of
+// your own. Its cookie jar is not used, and redirects are limited further (at most 3,
+// never from https to http). Default: a client with its own transport, which takes
+// proxies from the environment, TLS settings from [WithTLSConfig], and nothing from
 // [http.DefaultTransport].
 func WithHTTPClient(client *http.Client) ClientOption {
 	return clientOption(func(c *clientConfig) error {
@@ -140,12 +143,12 @@ func WithHTTPClient(client *http.Client) ClientOption {
 	})
 }
 
-// WithTLSConfig sets the authorities that servers must be certified by, and
-// client certificates, without an HTTP client of one's own; proxies still come
-// from the environment. Default: what crypto/tls does. The config is copied.
-// InsecureSkipVerify is [ErrConfig], for it lets whoever answers choose the
-// keys, and so is WithTLSConfig beside [WithHTTPClient], whose transport has
-// its own.
+// WithTLSConfig sets the certificate authorities that servers must be certified by, and
+// client certificates, so that you need no HTTP client of your own; proxies still come
+// from the environment. Default: that of crypto/tls. The config is copied.
+// InsecureSkipVerify is [ErrConfig], because it lets anyone who answers choose the
+// keys, and so is WithTLSConfig together with [WithHTTPClient], whose transport has
+// its own config.
 func WithTLSConfig(config *tls.Config) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		switch {
@@ -160,17 +163,17 @@ func WithTLSConfig(config *tls.Config) ClientOption {
 	})
 }
 
-// WithHeader sends a header field to the hosts that the configuration names, in
-// [WithIssuer], [WithDiscoveryURL], [WithJWKSURL] and [WithHeaderHosts], and to
-// no others: not to a "jwks_uri" on another host, nor through a redirect to
-// one. User-Agent and Accept are not secrets and go everywhere. Repeatable.
-// "Host" sets the host that is asked for; "Accept-Encoding" is left to
+// WithHeader sends a header field with every request to the hosts that [WithIssuer],
+// [WithDiscoveryURL], [WithJWKSURL] and [WithHeaderHosts] name, and to
+// no others: not to a "jwks_uri" on another host, nor to another host after a
+// redirect. User-Agent and Accept are not secrets and go everywhere. Default: none.
+// Repeatable. "Host" sets the host of the request; "Accept-Encoding" is left to
 // net/http, which decodes what it asks for.
 //
-// Among [WithClientOptions] it goes to listed issuers; to issuers that a
-// [TrustIssuerFunc] admits go those that the function returns, and the common
-// ones only to hosts of a common WithHeaderHosts. Beside [TrustAnyIssuer] it is
-// [ErrConfig].
+// Given to [WithClientOptions], it goes to listed issuers. An issuer that a
+// [TrustIssuerFunc] accepts gets the fields that the function returns for it, and the
+// common ones only on hosts of a common WithHeaderHosts. Together with
+// [TrustAnyIssuer], WithHeader is [ErrConfig].
 func WithHeader(name, value string) ClientOption {
 	return headerOption("WithHeader", name, func() (header, error) {
 		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
@@ -181,11 +184,11 @@ func WithHeader(name, value string) ClientOption {
 }
 
 // WithHeaderFunc is [WithHeader] with a value that changes, such as a token in
-// a file: f is asked before each attempt that sends the field, with the context
-// of that attempt. "" leaves the field out; an error, or a value with control
-// characters, fails the attempt. Its text is quoted in errors and logs, so it
-// must not hold the value. The last of several functions for one field, or
-// the function beside a WithHeader for it, is the one that counts.
+// a file: f is called before each attempt that sends the field, with the context
+// of that attempt. If it returns "", the field is left out; with an error, or a value
+// with control characters, the attempt fails. The text of the error appears in errors
+// and logs, so it must not contain the value. Of several functions for one field the
+// last counts, and a function takes precedence over a WithHeader for the same field.
 func WithHeaderFunc(name string, f func(ctx context.Context) (string, error)) ClientOption {
 	return headerOption("WithHeaderFunc", name, func() (header, error) {
 		if f == nil {
@@ -197,8 +200,8 @@ func WithHeaderFunc(name string, f func(ctx context.Context) (string, error)) Cl
 
 // WithHeaderHosts names further hosts that the fields of [WithHeader] and
 // [WithHeaderFunc] may go to, such as that of a "jwks_uri":
-// "keys.example.com", or with a port "10.0.0.1:8443". Without one it is the
-// default port of the scheme. Default: none. Repeatable.
+// "keys.example.com", or with a port "10.0.0.1:8443". Without a port, the
+// default port of the scheme is meant. Default: none. Repeatable.
 func WithHeaderHosts(hosts ...string) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		if len(hosts) == 0 {
@@ -214,9 +217,9 @@ func WithHeaderHosts(hosts ...string) ClientOption {
 	})
 }
 
-// WithTimeout bounds one attempt. Default 5 s. A whole fetch, with its retries
-// and the discovery document, ends after 15 s, or after this timeout for each
-// of its documents if that is longer.
+// WithTimeout limits one attempt. Default 5 s. A whole fetch, with its retries
+// and the discovery document, ends after 15 s, or after one such timeout per
+// document if that is longer.
 func WithTimeout(d time.Duration) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		if d <= 0 {
@@ -227,14 +230,14 @@ func WithTimeout(d time.Duration) ClientOption {
 	})
 }
 
-// WithRetries sets how many extra attempts one fetch makes after connection
-// errors, time-outs, 408, 429 and 5xx without Retry-After. Default 2.
+// WithRetries sets how many more attempts one fetch makes after a connection
+// error, a timeout, or status 408, 429 or 5xx without Retry-After. Default 2.
 func WithRetries(n int) ClientOption {
 	return notNegative("WithRetries", n, func(c *clientConfig) { c.retries = n })
 }
 
-// WithMaxDocumentSize bounds a document in bytes, decoded. Default 1 MiB. A
-// longer one is an error, never cut.
+// WithMaxDocumentSize limits a document, in bytes after decompression. Default 1 MiB.
+// A longer document is an error; it is never cut.
 func WithMaxDocumentSize(n int64) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		if n <= 0 || n == math.MaxInt64 {
@@ -252,31 +255,31 @@ func AllowInsecureHTTP() ClientOption {
 	return clientOption(func(c *clientConfig) error { c.insecure = true; return nil })
 }
 
-// WithLocalURLRewrite is for an issuer that is reached under another name than
-// its own, as in a container: when the discovery document was fetched from
-// another host than the issuer names, or from a loopback, private or
-// single-label host, and its "jwks_uri" names another host than that, path and
-// query are kept and the scheme and host of the discovery document are used.
-// Off by default.
+// WithLocalURLRewrite is for an issuer that is reached under a name other than
+// its own, as in a network of containers. If the discovery document was fetched from
+// a host other than the issuer's, or from a loopback, private or single-label host,
+// and its "jwks_uri" names yet another host, then the keys are fetched from the host
+// of the discovery document: its scheme and host replace those of the "jwks_uri",
+// whose path and query are kept. Off by default.
 func WithLocalURLRewrite() ClientOption {
 	return clientOption(func(c *clientConfig) error { c.localRewrite = true; return nil })
 }
 
 // WithPublicAddressesOnly keeps the client on the public Internet, as
-// [TrustAnyIssuer] does: for [TrustIssuerFunc] with tenants who are not trusted
-// to name hosts. URLs must be https on port 443 with a public name or address,
-// those of documents and redirects included, and a name that resolves to a
-// loopback, private, link-local or metadata address is not connected to (it is
-// judged when it is dialled, against DNS rebinding). The transport of
-// [WithHTTPClient] is treated as [TrustAnyIssuer] says; no proxy is used. What
-// it refuses is a failed fetch: [ErrUnavailable]. Off by default.
+// [TrustAnyIssuer] does. It is meant for [TrustIssuerFunc] with tenants who are not
+// trusted to name hosts. Every URL must be https on port 443 with a public name or
+// address, including URLs in documents and redirects. No connection is made to a
+// loopback, private, link-local or metadata address, whatever name resolves to it;
+// addresses are checked when they are dialled, which prevents DNS rebinding. No proxy
+// is used, and [TrustAnyIssuer] says how the transport of [WithHTTPClient] is treated.
+// A refused URL or address is a failed fetch: [ErrUnavailable]. Off by default.
 func WithPublicAddressesOnly() ClientOption {
 	return clientOption(func(c *clientConfig) error { c.publicOnly = true; return nil })
 }
 
 // WithKeyUses sets which values of a key's "use" (RFC 7517 section 4.2) mean
-// that it signs tokens, in place of "sig": SPIFFE bundles say "jwt-svid". A key
-// without "use" counts in any case. "enc" is for encryption and refused.
+// that it signs tokens; SPIFFE bundles say "jwt-svid". Default: "sig". A key
+// without "use" counts in any case. "enc", which means encryption, is [ErrConfig].
 func WithKeyUses(uses ...string) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		if len(uses) == 0 {
@@ -292,8 +295,9 @@ func WithKeyUses(uses ...string) ClientOption {
 	})
 }
 
-// WithTenants names the tenants, as GUIDs, that an issuer with "{tenantid}"
-// (Entra) stands for. Without an id: any tenant.
+// WithTenants names the tenants, by their GUIDs, that an issuer with "{tenantid}"
+// (Entra) stands for. Without an id it allows every tenant. There is no default: an
+// issuer with "{tenantid}" needs this option.
 func WithTenants(ids ...string) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		c.tenantsSet = true
@@ -315,13 +319,13 @@ func WithTenants(ids ...string) ClientOption {
 // How it caches.
 
 // WithTTL sets how long a key set is trusted without asking again. Default
-// 15 min, counted from when the origin made the answer: its Age is taken off.
-// The server's headers never change it; what they may bring forward is the next
-// refresh, see [WithMinTTL]. Caches on the way are asked for an answer that is
-// not older (RFC 9111 section 5.2.1.1), and one that comes all the same is
-// asked for again past all caches. A cache that ignores that too is logged as a
-// warning once, and its answer is trusted until its copy ends: for at least
-// WithMinTTL and at most the TTL.
+// 15 min, counted from when the origin server made the response (the response's Age
+// is subtracted). The server's headers never change the TTL; they can only bring the
+// next refresh forward, see [WithMinTTL]. HTTP caches on the way are asked for a
+// response that is no older than the TTL (RFC 9111 section 5.2.1.1). If an older one
+// comes anyway, the request is repeated with "no-cache". If a cache ignores that too, a
+// warning is logged once, and its response is trusted until the cache's copy expires,
+// but at least for WithMinTTL and at most for the TTL.
 func WithTTL(d time.Duration) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		if d <= 0 {
@@ -333,12 +337,12 @@ func WithTTL(d time.Duration) ClientOption {
 	})
 }
 
-// WithMinTTL sets how early the server's headers may ask for a refresh: the
-// lifetime that Cache-Control max-age or Expires give counts as at least this
-// much, and so do no-store, no-cache and what cannot be read (RFC 9111 sections
-// 4.2 and 5.2.2). Default 1 min; above the TTL it counts as the TTL. That
-// refresh is in the background, jittered by ±10 %, and not switched off by
-// [WithRefreshAhead]: until the TTL a known key answers at once.
+// WithMinTTL sets how soon after a fetch the server's headers may ask for the next
+// refresh. A shorter lifetime in Cache-Control max-age or Expires counts as this much,
+// and so do no-store, no-cache and values that cannot be read (RFC 9111 sections
+// 4.2 and 5.2.2). Default 1 min; a value above the TTL counts as the TTL. The
+// refresh runs in the background, jittered by ±10 %, and [WithRefreshAhead] does not
+// turn it off. Until the TTL ends, lookups of known keys do not wait for it.
 func WithMinTTL(d time.Duration) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		if d <= 0 {
@@ -349,9 +353,9 @@ func WithMinTTL(d time.Duration) ClientOption {
 	})
 }
 
-// WithoutCache makes every lookup fetch; concurrent ones may share a fetch.
-// There are no stale answers and no budget, but the backoff after failures
-// holds.
+// WithoutCache makes every lookup fetch the set; concurrent lookups may share a fetch.
+// No stale set is used and no budget applies, but the backoff after failures
+// does. Off by default.
 func WithoutCache() ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		c.noCache = true
@@ -361,8 +365,8 @@ func WithoutCache() ClientOption {
 }
 
 // WithRefreshAhead sets the fraction of the TTL after which a lookup refreshes
-// the set in the background. Default 0.8, jittered by ±10 % so that a fleet
-// does not march in step; 1 turns it off.
+// the set in the background. Default 0.8, jittered by ±10 % so that the replicas of a
+// service do not all refresh at the same moment; 1 turns it off.
 func WithRefreshAhead(fraction float64) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		if !(fraction > 0 && fraction <= 1) { // NaN too
@@ -373,24 +377,24 @@ func WithRefreshAhead(fraction float64) ClientOption {
 	})
 }
 
-// WithMaxStale sets how long past the TTL a set still serves while the source
-// fails. Default 1 h; 0 fails closed at the TTL.
+// WithMaxStale sets how long after its TTL a set is still used while refreshes
+// fail. Default 1 h; with 0 nothing is verified after the TTL.
 func WithMaxStale(d time.Duration) ClientOption {
 	return notNegativeDuration("WithMaxStale", d, func(c *clientConfig) { c.maxStale = d })
 }
 
-// WithRetention keeps trusting a key that left the set for d, counted from the
-// first set without it. Default 0. For issuers whose replicas disagree
-// (Entra). It ends at once when the kid comes back with another key or as an
-// entry that is not usable. Keys without a kid, and one of several under a kid,
-// are not kept.
+// WithRetention keeps trusting a key for d after it left the set, counted from the
+// first set without it. Default 0: it is not trusted any longer. This is for issuers
+// whose replicas disagree (Entra). Retention ends at once if the kid comes back with
+// another key or as an entry that is not usable. A key without a kid, or one of several
+// under the same kid, is not retained.
 func WithRetention(d time.Duration) ClientOption {
 	return notNegativeDuration("WithRetention", d, func(c *clientConfig) { c.retention = d })
 }
 
-// WithRefreshLimit is the budget of refreshes that unknown keys and bad
-// signatures may ask for: burst at once, and one more each time every has
-// passed. Default 30 s, 5. With a burst of 0 they never cause a refresh.
+// WithRefreshLimit sets the budget of refreshes that unknown keys and bad
+// signatures may cause: burst at once, and one more each time the duration every has
+// passed. Default: 5, and one more every 30 s. With a burst of 0 they never cause one.
 func WithRefreshLimit(every time.Duration, burst int) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		if every <= 0 || burst < 0 {
@@ -401,24 +405,23 @@ func WithRefreshLimit(every time.Duration, burst int) ClientOption {
 	})
 }
 
-// WithKeyCacheSize bounds the LRU of keys that were looked up and are missing.
-// Default 1024; 0 turns it off. No entry outlives the set it is about, nor keeps
-// that alive. (Keys that are in the set are found in its index, which is as
-// large as the set.)
+// WithKeyCacheSize limits how many missing keys are remembered, so that looking them
+// up again costs nothing. Default 1024; 0 turns it off. Entries end with the key set
+// that lacked the key. (Keys in the set are found by an index.)
 func WithKeyCacheSize(n int) ClientOption {
 	return notNegative("WithKeyCacheSize", n, func(c *clientConfig) { c.keyCache = n })
 }
 
-// Who watches.
+// How it is watched.
 
-// WithLogger sets where to log. Default: nowhere. Expired keys are an error. A
-// refresh that failed is a warning once per doubling of the failures in a row
-// and at least every ten minutes, not one per attempt and never one per request;
-// a spent budget for unknown keys is one at most once a minute. The first set,
-// one that changed, and the first success after failures are on level info, the
-// rest on debug. Attributes: issuer, url (without its query), state, failures,
-// until (when the keys at hand stop serving), next (the next attempt), kid,
-// added, removed and changed (kids, at most 16, with the number of all in
+// WithLogger sets the logger. Default: nothing is logged. Expired keys are logged as
+// an error. A failed refresh is a warning, logged each time the number of failures in a
+// row has doubled and at least every ten minutes, so an outage does not produce one line
+// per attempt or per request. A spent budget for unknown keys is a warning at most once a
+// minute. The first set, a changed set, and the first success after failures are logged
+// at level info, the rest at debug. Attributes: issuer, url (without its query), state,
+// failures, until (when the current keys stop serving), next (the next attempt), kid,
+// added, removed and changed (kids, at most 16, with the full number in
 // added_count and so on), duration, error.
 func WithLogger(l *slog.Logger) ClientOption {
 	return clientOption(func(c *clientConfig) error {
@@ -431,9 +434,9 @@ func WithLogger(l *slog.Logger) ClientOption {
 }
 
 // WithObserver calls f for every [Event], one at a time and in order. Default:
-// nobody. f runs in the goroutine of a fetch or of a lookup, and callers who
-// wait for that wait for f: it should return soon, and must not call the client
-// except for [Client.Status]. A panic of f is recovered.
+// none. f runs in the goroutine of a fetch or of a lookup, and whoever waits for that
+// also waits for f, so it should return quickly. It must not call any method of the
+// client except [Client.Status]. A panic of f is recovered.
 func WithObserver(f func(Event)) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		if f == nil {

@@ -18,29 +18,28 @@ import (
 	"github.com/seed-22400188/jwks/internal/show"
 )
 
-// ForIssuer adds options for the tokens of one issuer, on top of the common
-// ones: which audience, algorithms or token types count differs from issuer to
-// issuer, and what is right for one must not open the door for another.
+// ForIssuer adds options for the tokens of one issuer to the common ones: audiences,
+// algorithms and token types differ from issuer to issuer, and a rule that is right for
+// one must not let in the tokens of another.
 //
 //	jwks.NewVerifier(issuers,
 //		jwks.ForIssuer("https://a.example", jwks.WithAudience("orders")),
 //		jwks.ForIssuer("https://b.example", jwks.WithAudience("urn:orders"), jwks.WithAlgorithms("ES256")))
 //
 // It goes by the issuer that the key is bound to, not by what the token says. An
-// alias ([WithIssuerAliases]) stands for its issuer; options for an issuer with
-// "{tenantid}" hold for every tenant, except those that have a ForIssuer of
-// their own.
+// alias ([WithIssuerAliases]) stands for its issuer. Options for an issuer with
+// "{tenantid}" apply to every tenant that has no ForIssuer of its own.
 //
-// A list replaces the common list of the same option, and an audience option the
+// A list replaces the common list of the same option. An audience option replaces the
 // whole audience decision: [WithAudience], [WithAllAudiences] and
 // [WithoutAudienceCheck] count as one, and so do [WithExpectedIssuer] and
-// [WithoutIssuerCheck]. [WithRequiredClaims], [WithClaim] and [WithCheck] add up.
-// Algorithms are judged before any signature is checked.
+// [WithoutIssuerCheck]. [WithRequiredClaims], [WithClaim] and [WithCheck] apply in
+// addition to the common ones. Algorithms are judged before any signature is checked.
 //
-// An issuer for which neither these nor the common options decide the audience
-// is [ErrConfig] where it is listed, and [ErrIssuerNotTrusted] where it came up
-// at run time. Also [ErrConfig]: an issuer that the key source never has, one
-// named twice, and the options that are for the whole verifier:
+// If neither these nor the common options decide the audience of an issuer, that
+// is [ErrConfig] for a listed issuer, and [ErrIssuerNotTrusted] for one accepted
+// at run time. Also [ErrConfig] are an issuer that the key source never has, an issuer
+// that is named twice, and options that are for the whole verifier:
 // [WithMaxTokenSize], [WithTokenCache], [WithNow], ForIssuer and
 // [ForIssuerFunc].
 func ForIssuer(issuer string, opts ...VerifierOption) VerifierOption {
@@ -263,18 +262,18 @@ func (c *verifierConfig) common(option string) error {
 	return nil
 }
 
-// ForIssuerFunc is [ForIssuer] for issuers that come up at run time
-// ([TrustIssuerFunc]): f returns the options for one of them, nil for the
-// common ones alone. It is not asked about listed issuers nor about those of a
-// ForIssuer. An issuer whose audience then is not decided is
+// ForIssuerFunc is [ForIssuer] for issuers that are accepted at run time
+// ([TrustIssuerFunc]): f returns the options for one of them, or nil if the
+// common ones are enough. It is not called for listed issuers or those of a
+// ForIssuer. If the audience of an issuer is then still undecided, its tokens are
 // [ErrIssuerNotTrusted].
 //
-// f is asked once an issuer, when the first token of it has found a key.
-// Callers who wait for one issuer share a call; its context has the values of the
-// first one's, ends after 15 s, and not when a caller leaves. An answer lives as
-// long as the issuer's client, at most [WithDecisionTTL]. An error that matches
-// [ErrIssuerNotTrusted] is an answer: it refuses the tokens. Any other, and bad
-// options, are [ErrUnavailable], and f is asked again.
+// f is called once per issuer, when a key has been found for its first token.
+// Callers who wait for the same issuer share a call. Its context has the values of the
+// first caller's context; it ends after 15 s, but not when a caller gives up. An answer
+// holds as long as the issuer's client lives, at most [WithDecisionTTL]. An error that
+// matches [ErrIssuerNotTrusted] is an answer: it refuses the tokens. After any other
+// error, and after bad options, the result is [ErrUnavailable] and f is called again.
 func ForIssuerFunc(f func(ctx context.Context, issuer string) ([]VerifierOption, error)) VerifierOption {
 	return verifierOption(func(c *verifierConfig) error {
 		if err := c.common("ForIssuerFunc"); err != nil {

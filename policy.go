@@ -18,9 +18,9 @@ import (
 // defaultLeeway allows for clocks that disagree.
 const defaultLeeway = 30 * time.Second
 
-// VerifierOption configures a [Verifier]. Options are applied in order; of two
-// that say the same thing the later one wins, except that [WithCheck],
-// [WithClaim] and [WithRequiredClaims] add up.
+// VerifierOption configures a [Verifier]. Options are applied in order; if two set
+// the same thing, the later one wins, except that several [WithCheck],
+// [WithClaim] and [WithRequiredClaims] all apply.
 type VerifierOption interface{ applyVerifier(*verifierConfig) error }
 
 // verifierConfig is what the options say. It does not change once NewVerifier
@@ -115,14 +115,14 @@ func isNil(v any) bool {
 	return false
 }
 
-// WithAudience accepts tokens whose "aud" (RFC 7519 section 4.1.3) has any one
-// of these, compared byte for byte. It is how a token for another service is
-// refused, so one of this option, [WithAllAudiences] and
-// [WithoutAudienceCheck] is required. Failures match golang-jwt's
-// ErrTokenInvalidAudience, or ErrTokenRequiredClaimMissing.
+// WithAudience accepts tokens whose "aud" (RFC 7519 section 4.1.3) contains at least
+// one of these, compared byte for byte. This is what keeps out tokens for other
+// services, so this option, [WithAllAudiences] or [WithoutAudienceCheck] is required.
+// Failures match golang-jwt's ErrTokenInvalidAudience, or ErrTokenRequiredClaimMissing.
 //
-// Several audiences over several issuers accept each for all of them: a token of
-// one with the audience meant for another passes. [ForIssuer] keeps them apart.
+// With several issuers, each audience is accepted from every issuer: a token of one
+// issuer passes with an audience that was meant for tokens of another. [ForIssuer]
+// keeps them apart.
 func WithAudience(aud ...string) VerifierOption {
 	return verifierOption(func(c *verifierConfig) error {
 		c.audienceSet = true
@@ -130,8 +130,8 @@ func WithAudience(aud ...string) VerifierOption {
 	})
 }
 
-// WithAllAudiences accepts tokens whose "aud" has each of these. Together with
-// [WithAudience], both must hold.
+// WithAllAudiences accepts tokens whose "aud" contains all of these. Together with
+// [WithAudience], both must hold. Failures are as for WithAudience.
 func WithAllAudiences(aud ...string) VerifierOption {
 	return verifierOption(func(c *verifierConfig) error {
 		c.audienceSet = true
@@ -139,18 +139,18 @@ func WithAllAudiences(aud ...string) VerifierOption {
 	})
 }
 
-// WithoutAudienceCheck accepts tokens whatever their "aud", also those that
+// WithoutAudienceCheck accepts tokens with any "aud" or none, even those that
 // the issuer made for another service (RFC 8725 section 3.9).
 func WithoutAudienceCheck() VerifierOption {
 	return verifierOption(func(c *verifierConfig) error { c.noAudience = true; return nil })
 }
 
 // WithExpectedIssuer accepts tokens whose "iss" (RFC 7519 section 4.1.1) is
-// one of these, byte for byte; a trailing slash counts. It is needed unless
-// the source is a [Client] or [Issuers] that knows its issuer, and then it
-// narrows: the keys stay bound to their issuer, and a name that no token of the
-// source can have is [ErrConfig]. Failures match golang-jwt's
-// ErrTokenInvalidIssuer, and ErrTokenRequiredClaimMissing without an "iss".
+// one of these, byte for byte; a trailing slash counts. It is required unless
+// the source is a [Client] or [Issuers] that knows its issuer. With such a source it
+// can only narrow the choice: keys stay bound to their issuer, and a name that no token of
+// the source can have is [ErrConfig]. Failures match golang-jwt's
+// ErrTokenInvalidIssuer, or ErrTokenRequiredClaimMissing if there is no "iss".
 func WithExpectedIssuer(issuers ...string) VerifierOption {
 	return verifierOption(func(c *verifierConfig) error {
 		c.issuersSet = true
@@ -158,19 +158,19 @@ func WithExpectedIssuer(issuers ...string) VerifierOption {
 	})
 }
 
-// WithoutIssuerCheck accepts any "iss", or none, for keys that are bound to no
-// issuer, such as those of [ParseKeySet]. A key that is bound still verifies
-// its issuer's tokens only.
+// WithoutIssuerCheck accepts any "iss" or none, for keys that are not bound to an
+// issuer, such as those of [ParseKeySet]. A key that is bound still verifies only
+// its issuer's tokens.
 func WithoutIssuerCheck() VerifierOption {
 	return verifierOption(func(c *verifierConfig) error { c.noIssuer = true; return nil })
 }
 
 // WithAlgorithms limits the "alg" of tokens (RFC 8725 section 3.1). Default:
-// every asymmetric algorithm, of which a key allows its own: RS256, RS384,
+// all asymmetric algorithms, as far as the key allows them: RS256, RS384,
 // RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA (which is Ed25519:
 // either name allows both), and with Go 1.27 and later ML-DSA-44, ML-DSA-65,
-// ML-DSA-87. "none" and the symmetric algorithms are refused here. Failures
-// are [ErrAlgorithmNotAllowed].
+// ML-DSA-87. "none", the symmetric algorithms and unknown names are [ErrConfig]. Tokens
+// with another algorithm are refused with [ErrAlgorithmNotAllowed].
 func WithAlgorithms(algs ...string) VerifierOption {
 	return verifierOption(func(c *verifierConfig) error {
 		var names []string
@@ -195,9 +195,9 @@ func WithAlgorithms(algs ...string) VerifierOption {
 	})
 }
 
-// WithLeeway sets how far the issuer's clock may be off. Default 30 s. It
-// counts for "exp", "nbf" and "iat", and for [WithMaxTokenAge], always in the
-// token's favour: it is expired at exp + leeway. 0 is fine.
+// WithLeeway sets how far the issuer's clock may differ from ours. Default 30 s. It
+// applies to "exp", "nbf" and "iat", and to [WithMaxTokenAge], always in the
+// token's favour: a token expires at exp + leeway. 0 is allowed.
 func WithLeeway(d time.Duration) VerifierOption {
 	return verifierOption(func(c *verifierConfig) error {
 		if d < 0 {
@@ -208,8 +208,8 @@ func WithLeeway(d time.Duration) VerifierOption {
 	})
 }
 
-// WithRequiredClaims refuses tokens that lack one of these claims or have null
-// there; repeatable. "exp" is always required, see [WithoutExpiry]. Failures
+// WithRequiredClaims refuses tokens in which one of these claims is absent or null.
+// Repeatable. "exp" is required anyway, see [WithoutExpiry]. Failures
 // match golang-jwt's ErrTokenRequiredClaimMissing.
 func WithRequiredClaims(names ...string) VerifierOption {
 	return verifierOption(func(c *verifierConfig) error {
@@ -225,7 +225,8 @@ func WithRequiredClaims(names ...string) VerifierOption {
 // WithTokenTypes accepts tokens with one of these "typ" headers, which keeps
 // tokens of one kind from being used as another (RFC 8725 section 3.11). Case
 // and a leading "application/" do not matter (RFC 7515 section 4.1.9): "at+jwt"
-// also matches "application/at+jwt". Default: any, or none.
+// also matches "application/at+jwt". Default: any typ, or none. Failures are
+// [ErrTokenInvalid].
 func WithTokenTypes(typ ...string) VerifierOption {
 	return verifierOption(func(c *verifierConfig) error {
 		if err := setList("WithTokenTypes", typ, &c.Types); err != nil {
@@ -240,19 +241,19 @@ func WithTokenTypes(typ ...string) VerifierOption {
 	})
 }
 
-// WithAccessTokenProfile accepts OAuth 2.0 access tokens of RFC 9068 only:
-// "typ" at+jwt (section 2.1), and iss, exp, aud, sub, client_id, iat and jti
-// present (section 2.2) and not empty. The audience itself is for [WithAudience]
-// to compare. exp stays required beside [WithoutExpiry].
+// WithAccessTokenProfile accepts only OAuth 2.0 access tokens of RFC 9068:
+// "typ" must be at+jwt (section 2.1), and iss, exp, aud, sub, client_id, iat and jti
+// must be present (section 2.2) and not empty. It does not compare the audience:
+// [WithAudience] does. exp is required even with [WithoutExpiry]. Off by default.
 func WithAccessTokenProfile() VerifierOption {
 	return verifierOption(func(c *verifierConfig) error { c.AccessToken = true; return nil })
 }
 
-// WithClaim accepts tokens in which a claim is one of values, or an array with
-// one of them; repeatable, and all must hold. A name that begins with "/" is a
-// JSON Pointer (RFC 6901): "/realm_access/roles". Numbers and booleans compare by
+// WithClaim accepts tokens in which a claim is one of values, or an array that contains
+// one of them. Repeatable; all must hold. A name that begins with "/" is a
+// JSON Pointer (RFC 6901): "/realm_access/roles". Numbers and booleans are compared by
 // their JSON text: WithClaim("email_verified", "true"). Failures match golang-jwt's
-// ErrTokenInvalidClaims, or ErrTokenRequiredClaimMissing when the claim is absent
+// ErrTokenInvalidClaims, or ErrTokenRequiredClaimMissing if the claim is absent
 // or null.
 func WithClaim(name string, values ...string) VerifierOption {
 	return verifierOption(func(c *verifierConfig) error {
@@ -269,27 +270,28 @@ func WithClaim(name string, values ...string) VerifierOption {
 	})
 }
 
-// WithClientID accepts tokens of these OAuth clients: of "client_id" (RFC 9068
-// section 2.2), else "azp" (OpenID Connect Core 1.0), else "cid" (Okta), else
-// "appid" (Entra), the first that is there and not empty must be one of ids, byte
-// for byte. It does not decide the audience. Failures match golang-jwt's
-// ErrTokenInvalidClaims, or ErrTokenRequiredClaimMissing.
+// WithClientID accepts tokens that were issued to one of these OAuth clients. The client
+// is the first of these claims that is present and not empty: "client_id" (RFC 9068
+// section 2.2), "azp" (OpenID Connect Core 1.0), "cid" (Okta), "appid" (Entra). It must
+// equal one of ids, byte for byte. This option does not decide the audience. Default: any
+// client. Failures match golang-jwt's ErrTokenInvalidClaims, or
+// ErrTokenRequiredClaimMissing.
 func WithClientID(ids ...string) VerifierOption {
 	return verifierOption(func(c *verifierConfig) error {
 		return setList("WithClientID", ids, &c.ClientIDs)
 	})
 }
 
-// WithNumericSubject accepts a "sub" and a "jti" that are integers, which RFC
-// 7519 does not allow and some issuers write: [Token.Subject] and [Token.ID] give
-// their decimal text. 1.0 and 1e3 are still refused.
+// WithNumericSubject accepts integers as "sub" and "jti", which RFC
+// 7519 does not allow but some issuers write. [Token.Subject] and [Token.ID] return
+// them in decimal. 1.0 and 1e3 are still refused. Off by default.
 func WithNumericSubject() VerifierOption {
 	return verifierOption(func(c *verifierConfig) error { c.NumericIDs = true; return nil })
 }
 
-// WithMaxTokenAge refuses tokens issued longer ago than d, whatever their
-// "exp", with the leeway added. It requires an "iat". Failures match
-// golang-jwt's ErrTokenExpired. Default: any age.
+// WithMaxTokenAge refuses tokens issued longer ago than d plus the leeway, whatever
+// their "exp". It requires an "iat". Default: any age. Failures match
+// golang-jwt's ErrTokenExpired, or ErrTokenRequiredClaimMissing.
 func WithMaxTokenAge(d time.Duration) VerifierOption {
 	return verifierOption(func(c *verifierConfig) error {
 		if d <= 0 {
@@ -300,30 +302,31 @@ func WithMaxTokenAge(d time.Duration) VerifierOption {
 	})
 }
 
-// WithoutExpiry accepts a token without "exp", which is valid for ever. One
+// WithoutExpiry accepts tokens without "exp", which are valid forever. A token
 // with an exp still expires.
 func WithoutExpiry() VerifierOption {
 	return verifierOption(func(c *verifierConfig) error { c.NoExpiry = true; return nil })
 }
 
-// WithoutTimeChecks accepts expired tokens and those of the future: it skips
-// the comparisons of "exp", "nbf" and "iat" and [WithMaxTokenAge], though not
-// their form, and "exp" may be absent. For debugging tools.
+// WithoutTimeChecks accepts tokens that have expired or are not valid yet: "exp", "nbf",
+// "iat" and [WithMaxTokenAge] are not compared with the clock, and "exp" may be absent.
+// The form of these claims is still checked. For debugging tools.
 func WithoutTimeChecks() VerifierOption {
 	return verifierOption(func(c *verifierConfig) error { c.NoTimes = true; return nil })
 }
 
 // WithAuthorizedParties accepts tokens whose "azp" (OpenID Connect Core 1.0
-// section 2) is one of these, byte for byte. It requires an azp. Failures
-// match golang-jwt's ErrTokenInvalidClaims, or ErrTokenRequiredClaimMissing.
+// section 2) is one of these, byte for byte. It requires an azp. Default: any azp, or
+// none. Failures match golang-jwt's ErrTokenInvalidClaims, or
+// ErrTokenRequiredClaimMissing.
 func WithAuthorizedParties(azp ...string) VerifierOption {
 	return verifierOption(func(c *verifierConfig) error {
 		return setList("WithAuthorizedParties", azp, &c.Parties)
 	})
 }
 
-// WithCheck adds a check of the program's own, after all built-in ones and
-// only when they passed; repeatable, and all of them run. Its error stays in
+// WithCheck adds a check of your own. It runs after all built-in checks, and only if they
+// passed. Repeatable; all of them run. An error of f stays in
 // the chain and makes the token invalid ([ErrTokenInvalid]), unless it matches
 // [ErrUnavailable]: a check that asks another service may be unable to decide.
 // f must be safe for concurrent use.
@@ -337,8 +340,8 @@ func WithCheck(f func(ctx context.Context, t *Token) error) VerifierOption {
 	})
 }
 
-// WithMaxTokenSize bounds a token in bytes, without "Bearer". Default 16 KiB.
-// A longer one is [ErrTokenTooLarge] before any of it is decoded.
+// WithMaxTokenSize limits the length of a token in bytes, without "Bearer". Default
+// 16 KiB. A longer token is refused with [ErrTokenTooLarge] before any of it is decoded.
 func WithMaxTokenSize(n int) VerifierOption {
 	return verifierOption(func(c *verifierConfig) error {
 		if err := c.common("WithMaxTokenSize"); err != nil {
@@ -353,10 +356,10 @@ func WithMaxTokenSize(n int) VerifierOption {
 }
 
 // WithTokenCache keeps up to size verified tokens, so that a token that comes
-// again needs no signature check. Off by default, and with 0.
+// again needs no signature check. It is off by default, and with 0.
 //
-// A hit is the whole token, byte for byte, and everything that can change is
-// checked again: the key source must still offer the key, and the times, the
+// A hit requires the whole token, byte for byte, and everything that can change is
+// checked again: the key source must still have the key, and the times, the
 // other claims and each [WithCheck] must still pass. Refused tokens are never
 // kept. The tokens, which are credentials, stay in memory until others displace
 // them.
@@ -373,8 +376,8 @@ func WithTokenCache(size int) VerifierOption {
 	})
 }
 
-// WithNow sets the clock that claims are compared with. Default [time.Now].
-// It must be safe for concurrent use. The freshness of keys does not follow it.
+// WithNow sets the clock that claims are compared with. Default: [time.Now].
+// It must be safe for concurrent use. It does not affect the freshness of keys.
 func WithNow(now func() time.Time) VerifierOption {
 	return verifierOption(func(c *verifierConfig) error {
 		if err := c.common("WithNow"); err != nil {

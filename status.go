@@ -19,12 +19,12 @@ import (
 type State uint8
 
 // The states follow each other with time: fresh until the TTL, stale until the
-// end of [WithMaxStale], then expired, which serves no more than empty does.
+// end of [WithMaxStale], then expired, which is as if the set were empty.
 const (
 	StateEmpty   State = iota // no usable set yet
 	StateFresh                // within the TTL
-	StateStale                // past the TTL; served only while the source fails
-	StateExpired              // past the end of stale: not served
+	StateStale                // past the TTL; used only while the source fails
+	StateExpired              // past the end of WithMaxStale; not used
 )
 
 // String returns "empty", "fresh", "stale" or "expired".
@@ -45,37 +45,37 @@ func (s State) String() string {
 // MarshalText writes what String returns, so that JSON has it too.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Status is what a [Client] knows of itself: for a health page or a metric. As
-// JSON its members have the names of its fields in snake_case (jwks_url,
-// last_error_at), states and errors are texts, and zero times, empty lists and a
-// last error that never was are left out.
+// Status is what a [Client] reports about itself, for a health page or a metric. In
+// JSON, its members have the names of its fields in snake_case (jwks_url,
+// last_error_at), states and errors are strings, and zero times, empty lists and an
+// absent last error are left out.
 type Status struct {
-	Issuer, JWKSURL  string // JWKSURL is "" until discovery found it, and shows no query, which may hold a secret
-	Dynamic          bool   // the issuer came up at run time: nobody listed it
+	Issuer, JWKSURL  string // JWKSURL is "" until discovery has found it; its query, which may hold a secret, is left out
+	Dynamic          bool   // the issuer was accepted at run time: it is not listed
 	State            State
-	KeyIDs, Retained []string     // kids of the set in document order, and of the keys that WithRetention keeps
+	KeyIDs, Retained []string     // kids of the set in document order, and of the keys kept by WithRetention
 	Skipped          []SkippedKey // entries of the set that are not used
 
-	FetchedAt   time.Time // when the origin last confirmed the set, its Age taken off; zero when never
+	FetchedAt   time.Time // when the origin server last confirmed the set, with Age subtracted; zero if never
 	ExpiresAt   time.Time // end of the TTL; zero for a static client
 	StaleUntil  time.Time // ExpiresAt plus max-stale; zero for a static client
 	NextAttempt time.Time // end of the backoff; zero when none runs
 
-	LastError           error // of the newest failure, also after a success
+	LastError           error // of the latest failure, even if a refresh has succeeded since
 	LastErrorAt         time.Time
 	ConsecutiveFailures int // failures since the last success
 
-	Fetches     uint64 // refreshes, each with its retries and its discovery counted once
-	NotModified uint64 // of them, those answered 304
-	Failures    uint64 // of them, those that failed
+	Fetches     uint64 // refreshes; each counts once, with its retries and its discovery
+	NotModified uint64 // refreshes that were answered 304
+	Failures    uint64 // refreshes that failed
 	Throttled   uint64 // lookups of unknown keys that the budget refused to refresh for
 
 	// Hash of the usable keys with their kids, in hexadecimal: it changes when a
 	// key does, and is the same in every process with the same keys, whatever
 	// their order. "" when the set is empty.
 	Hash string
-	// Stored is when the set was fetched by whoever put it into the store; zero
-	// when this process fetched it.
+	// Stored is when another process fetched the set, if it came from the store of
+	// [WithStore]; zero if this process fetched it.
 	Stored time.Time
 }
 
@@ -139,17 +139,17 @@ func (s *snapshot) hash() string {
 // EventKind says what happened.
 type EventKind uint8
 
-// What an observer hears of. A spell lasts until the next success.
+// What an observer is told. A spell lasts until the next success.
 const (
 	EventRefreshed     EventKind = iota + 1 // a set was fetched, or taken from the store; Added, Removed and Changed tell what is new
-	EventNotModified                        // 304: the set was confirmed
+	EventNotModified                        // the server answered 304: the set was confirmed
 	EventRefreshFailed                      // once per failed refresh
 	EventServedStale                        // once per spell of serving a set past its TTL
 	EventThrottled                          // the budget for unknown keys is spent; once per spell
-	EventExpired                            // nothing is left to serve, and refreshes fail: lookups are ErrUnavailable from now on; once per spell, never before the first set
+	EventExpired                            // no usable set is left and refreshes fail: lookups are ErrUnavailable from now on; once per spell, never before the first set
 	EventRecovered                          // the first success after failures; Duration is how long they lasted, Failures how many they were
-	EventEvicted                            // an issuer that came up at run time made room for another
-	EventStoreFailed                        // the store failed, or its record is not to be trusted; each once per spell
+	EventEvicted                            // an issuer that was accepted at run time was evicted to make room for another
+	EventStoreFailed                        // the store failed, or its record cannot be trusted; each once per spell
 )
 
 // String returns a short name, such as "refreshed".
@@ -177,16 +177,16 @@ func (k EventKind) String() string {
 	return "unknown"
 }
 
-// Event is what [WithObserver] hears.
+// Event is what the function of [WithObserver] is told.
 type Event struct {
 	Kind           EventKind
-	Issuer, URL    string        // URL of the key set without its query; "" until discovery found it
-	Dynamic        bool          // the issuer came up at run time: nobody listed it
+	Issuer, URL    string        // URL of the key set without its query; "" until discovery has found it
+	Dynamic        bool          // the issuer was accepted at run time: it is not listed
 	Added, Removed []string      // kids, with EventRefreshed
-	Changed        []string      // kids whose key is another one now, with EventRefreshed
+	Changed        []string      // kids that now have another key, with EventRefreshed
 	Duration       time.Duration // of the refresh, with the first three kinds; of the failure, with EventRecovered
 	Failures       int           // refreshes that failed in a row, this one included; with EventRecovered, those before it
-	Until          time.Time     // until when the set at hand serves, should no refresh succeed; in the past once it has expired, zero for none and for a static client
+	Until          time.Time     // until when the current set is used if no refresh succeeds; in the past once it has expired, zero without a set and for a static client
 	KeyID          string        // the kid that was asked for, with EventThrottled; "" when the token named none
 	Err            error         // why, with EventRefreshFailed, EventServedStale, EventExpired and EventStoreFailed
 }

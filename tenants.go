@@ -18,7 +18,7 @@ import (
 	"github.com/seed-22400188/jwks/internal/tenants"
 )
 
-// tenant is an issuer that came up at run time.
+// tenant is an issuer that was accepted at run time, listed by nobody.
 type tenant struct {
 	name     string
 	client   *Client

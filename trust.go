@@ -23,10 +23,10 @@ type issuersOption func(*issuersConfig) error
 
 func (o issuersOption) applyIssuers(c *issuersConfig) error { return o(c) }
 
-// TrustIssuers trusts these issuers, compared byte for byte, each found by
-// discovery. An empty list, an empty name and a name listed twice are
-// [ErrConfig], and so is one of over 2048 bytes. An issuer with "{tenantid}"
-// (Entra) stands for those that fit it, and needs [WithTenants].
+// TrustIssuers trusts these issuers, compared byte for byte. The keys of each are found
+// by discovery. An empty list, an empty name, a name listed twice and a name of over
+// 2048 bytes are [ErrConfig]. An issuer with "{tenantid}"
+// (Entra) stands for all issuers that fit it, and needs [WithTenants].
 func TrustIssuers(issuers ...string) IssuersOption {
 	return issuersOption(func(c *issuersConfig) error {
 		if len(issuers) == 0 {
@@ -42,9 +42,9 @@ func TrustIssuers(issuers ...string) IssuersOption {
 	})
 }
 
-// TrustIssuer trusts one issuer, with options of its own that come after those
-// of [WithClientOptions]: such as [WithJWKSURL] for one without discovery. A
-// name that two listed issuers have, as issuer or by [WithIssuerAliases], is
+// TrustIssuer trusts one issuer, with options for its client that are applied after
+// those of [WithClientOptions], such as [WithJWKSURL] for an issuer without discovery.
+// If two listed issuers have the same name, directly or by [WithIssuerAliases], that is
 // [ErrConfig].
 func TrustIssuer(issuer string, opts ...ClientOption) IssuersOption {
 	return issuersOption(func(c *issuersConfig) error {
@@ -56,24 +56,26 @@ func TrustIssuer(issuer string, opts ...ClientOption) IssuersOption {
 	})
 }
 
-// TrustIssuerFunc asks f about every issuer that is not listed, under any of its
-// names, and not known: for tenants that come and go. An issuer is any string
-// of up to 2048 bytes, not only a URL (RFC 7519 section 4.1.1). It returns the options for that issuer's
-// client, nil for plain discovery, or an error: one that matches
-// [ErrIssuerNotTrusted] refuses the token, any other is [ErrUnavailable], and
-// so are bad options. How long an answer holds is for [WithDecisionTTL] to say,
-// and [Issuers.Forget] ends it. The options are those of the client as long as
-// it lives; after [WithMaxIssuers] has evicted it, f is asked again.
+// TrustIssuerFunc asks f at run time about every issuer that is neither listed, under
+// any of its names, nor already known: for tenants that come and go. An issuer is any
+// string of up to 2048 bytes, not only a URL (RFC 7519 section 4.1.1).
 //
-// The name comes from a token that nobody has verified: look it up, never build
-// an address from it; [WithPublicAddressesOnly] is for tenants who name hosts
-// themselves. Callers who wait for one issuer share a call; its context has the
-// values of the first one's, ends after 15 s or with [Issuers.Close], and not
-// when a caller leaves; a call that ignores that is left behind. At most 1,000
-// calls about issuers that are not known are under way, 1,000 callers wait for
-// one of them, and as many for the first keys of one issuer, past which it is
-// [ErrUnavailable], and so are new issuers beyond a budget: as many as
-// WithMaxIssuers, but at least 100, and a tenth more each second.
+// To accept the issuer, f returns the options for its client, nil for plain discovery.
+// An error that matches [ErrIssuerNotTrusted] refuses the token; any other error, and
+// bad options, are [ErrUnavailable]. An answer holds for [WithDecisionTTL], or until
+// [Issuers.Forget]. The client keeps its options as long as it lives; after
+// [WithMaxIssuers] has evicted it, f is asked again.
+//
+// The name comes from an unverified token: look it up, and never build
+// an address from it. If tenants name hosts themselves, use [WithPublicAddressesOnly].
+//
+// Callers who wait for the same issuer share a call of f. Its context has the
+// values of the first caller's context. It ends after 15 s or with [Issuers.Close], but
+// not when a caller gives up. A call that ignores its context is abandoned. At most 1,000
+// calls about unknown issuers run at a time, at most 1,000 callers wait for
+// each, and at most 1,000 for the first keys of an issuer. There is also a budget for new
+// issuers: as many as WithMaxIssuers, but at least 100, and a tenth of that more each
+// second. Whatever exceeds these limits is [ErrUnavailable].
 func TrustIssuerFunc(f func(ctx context.Context, issuer string) ([]ClientOption, error)) IssuersOption {
 	return issuersOption(func(c *issuersConfig) error {
 		if f == nil {
@@ -84,18 +86,19 @@ func TrustIssuerFunc(f func(ctx context.Context, issuer string) ([]ClientOption,
 	})
 }
 
-// TrustAnyIssuer takes any issuer's word for itself: for tools that show what
-// is in a token, as jwt.io does, never for access control. The issuer must be
-// an https URL on port 443 with a public name or address; what it resolves to
-// is checked when a connection is made, and special-purpose addresses are
-// refused, as are names that do not exist: all as [ErrIssuerNotTrusted]. New issuers have a budget of 10 and one more
-// a second, past which they are [ErrUnavailable]; [WithMaxIssuers] bounds
-// those that are kept.
+// TrustAnyIssuer trusts every issuer that a token names. It is for tools that show what
+// is in a token, as jwt.io does, and never for access control. The issuer must be
+// an https URL on port 443 with a public name or address. The addresses that the name
+// resolves to are checked when a connection is made; special-purpose addresses are
+// refused, and so are names that do not exist. All these refusals are
+// [ErrIssuerNotTrusted]. New issuers have a budget of 10, and one more each
+// second; beyond it they are [ErrUnavailable]. [WithMaxIssuers] limits how many
+// are kept.
 //
-// The transport is one of the package's own, whatever [http.DefaultTransport]
-// is. With [WithHTTPClient] an *http.Transport is cloned and its dialer guarded;
-// it uses no proxy. Of any other RoundTripper only the URLs can be checked; it
-// must see to it itself that a public name does not lead to a private address.
+// The package uses a transport of its own, whatever [http.DefaultTransport]
+// is. If [WithHTTPClient] has an *http.Transport, that is cloned and its dialer guarded;
+// it uses no proxy. For any other RoundTripper only the URLs can be checked, and it
+// must make sure itself that a public name does not lead to a private address.
 func TrustAnyIssuer() IssuersOption {
 	return issuersOption(func(c *issuersConfig) error { c.anyIssuer = true; return nil })
 }
@@ -111,19 +114,19 @@ func (c *clientConfig) checkForAnyone() (errs []error) {
 	return errs
 }
 
-// WithClientOptions are options for every issuer's client; those of
-// [TrustIssuer] and [TrustIssuerFunc] come after them.
+// WithClientOptions sets options for every issuer's client; those of
+// [TrustIssuer] and [TrustIssuerFunc] are applied after them. Default: none.
 func WithClientOptions(opts ...ClientOption) IssuersOption {
 	return issuersOption(func(c *issuersConfig) error { c.common = append(c.common, opts...); return nil })
 }
 
-// WithDecisionTTL is how long a yes of the [TrustIssuerFunc] holds. Default
+// WithDecisionTTL sets how long a yes of the [TrustIssuerFunc] holds. Default
 // 15 min; 0 is [ErrConfig]. From 80 % of it on, the function is asked again in
-// the background, and past it the token waits for the answer. A no ends the
-// trust and closes the issuer's client; an error leaves the earlier yes for one
-// more TTL, once. A no holds for a tenth of the TTL, a minute at most: a
-// tenant's first token may come before the tenant is known. 10,000 of them are
-// remembered.
+// the background; after its end, tokens wait for the answer. A no ends the
+// trust and closes the issuer's client. After an error, the earlier yes holds for one
+// more TTL, but only once. A no holds for a tenth of the TTL, and at most for a minute,
+// because a tenant's first token may come before the tenant is known. Up to 10,000
+// refused issuers are remembered.
 func WithDecisionTTL(d time.Duration) IssuersOption {
 	return issuersOption(func(c *issuersConfig) error {
 		if d <= 0 {
@@ -134,17 +137,17 @@ func WithDecisionTTL(d time.Duration) IssuersOption {
 	})
 }
 
-// WithMaxIssuers bounds the issuers that [TrustIssuerFunc] and [TrustAnyIssuer]
-// keep. Default 1000. Listed issuers do not count.
+// WithMaxIssuers limits how many issuers accepted by [TrustIssuerFunc] and
+// [TrustAnyIssuer] are kept. Default 1000. Listed issuers do not count.
 //
-// An issuer is kept from the first token that verifies, and the one whose last
-// such token is longest ago makes room ([EventEvicted]). Names that tokens
-// merely claim live in a space of their own, the larger of 16 and a tenth of n,
-// where they push out nobody but each other. A [Verifier] and
-// [Issuers.KeyForToken] know what verified. [Issuers.Keyfunc],
-// [Issuers.SigningKeys] and [Issuers.Client] do not: the issuers that they are
-// asked for count as if a token had verified. However often an issuer comes and
-// goes, its documents are fetched at most once a TTL plus the budget of
+// An issuer counts from its first token that verifies. If there are too many, the one
+// whose last verified token is oldest is evicted ([EventEvicted]). Issuers that so far
+// only unverified tokens have named are kept separately, at most n/10 but at least 16,
+// and evict only each other. A [Verifier] and
+// [Issuers.KeyForToken] know which tokens verified. [Issuers.Keyfunc],
+// [Issuers.SigningKeys] and [Issuers.Client] do not, so the issuers that they are
+// asked for count as if a token had verified. However often an issuer is evicted and
+// accepted again, its documents are fetched at most once per TTL, plus the budget of
 // [WithRefreshLimit].
 func WithMaxIssuers(n int) IssuersOption {
 	return issuersOption(func(c *issuersConfig) error {
@@ -169,7 +172,7 @@ const (
 const trustFuncTimeout = 15 * time.Second
 
 // question is one call of the TrustIssuerFunc. Its fields are guarded by the
-// lock of the Issuers, those of the call by its end.
+// lock of the Issuers; those of the embedded call may be read once it is done.
 type question struct {
 	call[*tenant]
 	began    freshness.Moment
@@ -213,7 +216,8 @@ func (s *Issuers) decide(ctx context.Context, issuer string) (*tenant, error) {
 }
 
 // consult looks for a decision that holds, or returns the question whose answer
-// to wait for. Who is gone asks nothing, and gets neither.
+// the caller has to wait for. For a caller that is gone it asks nothing and returns
+// neither.
 func (s *Issuers) consult(ctx context.Context, issuer string, gone bool) (*tenant, *question, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -329,8 +333,8 @@ func (s *Issuers) answer(issuer string, q *question, fresh *tenant, err error, o
 	}
 }
 
-// conclude makes an answer a decision, with the lock held. It counts from when
-// it was asked for: what the function knew may be as old as that.
+// conclude turns an answer into a decision, with the lock held. The decision counts
+// from when the function was called: what it knew may be as old as that.
 func (s *Issuers) conclude(issuer string, asked freshness.Moment, fresh *tenant, err error) (*tenant, error) {
 	ttl := s.cfg.decisionTTL
 	t, _, known := s.roster.Find(issuer)
@@ -359,8 +363,8 @@ func (s *Issuers) conclude(issuer string, asked freshness.Moment, fresh *tenant,
 }
 
 // Forget ends the trust in an issuer that [TrustIssuerFunc] or [TrustAnyIssuer]
-// led to, now: its client is closed, and the function is asked anew, about an
-// issuer that it refused as well. Listed issuers stay.
+// accepted, at once: its client is closed, and the function is asked again at its next
+// token. A refusal is forgotten too. Listed issuers are not affected.
 func (s *Issuers) Forget(issuer string) {
 	if s.roster == nil {
 		return
