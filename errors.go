@@ -14,8 +14,8 @@ import (
 )
 
 // The two classes. Every error of Verify, SigningKeys, Key, KeyForToken and
-// Keyfunc matches exactly one of them with [errors.Is]; the reasons below and
-// golang-jwt's sentinels say more.
+// Keyfunc matches exactly one of them with [errors.Is]. The reasons below and
+// golang-jwt's sentinels are more specific.
 //
 //	switch _, err := verifier.Verify(ctx, token); {
 //	case err == nil:                             // serve
@@ -24,13 +24,13 @@ import (
 //	case errors.Is(err, jwks.ErrTokenInvalid):   // 401
 //	}
 var (
-	// ErrTokenInvalid is the class of what is wrong with the token: HTTP 401.
+	// ErrTokenInvalid is the class of errors about the token: HTTP 401.
 	ErrTokenInvalid = fault.ErrTokenInvalid
 
-	// ErrUnavailable is the class of what could not be decided: HTTP 503.
-	// An error of this class also matches [context.Canceled] or
-	// [context.DeadlineExceeded] when the caller's own context ended, and
-	// holds a *[FetchError] when a fetch failed.
+	// ErrUnavailable is the class of errors after which the token may be good, because
+	// it could not be judged: HTTP 503. An error of this class also matches
+	// [context.Canceled] or [context.DeadlineExceeded] if the caller's own context
+	// ended, and contains a *[FetchError] if a fetch failed.
 	ErrUnavailable = fault.ErrUnavailable
 )
 
@@ -41,8 +41,8 @@ var (
 	// when the source could not be asked.
 	ErrKeyNotFound = fault.ErrKeyNotFound
 
-	// ErrIssuerNotTrusted is [ErrTokenInvalid]: the token's "iss" is not on
-	// the list. It is decided before any I/O.
+	// ErrIssuerNotTrusted is [ErrTokenInvalid]: the token's "iss" is not listed, or
+	// the function of [TrustIssuerFunc] refused it. No request is made for such a token.
 	ErrIssuerNotTrusted = fault.New("jwks: issuer not trusted", ErrTokenInvalid)
 
 	// ErrAlgorithmNotAllowed is [ErrTokenInvalid]: the token's "alg" is not
@@ -78,22 +78,22 @@ var (
 	// ErrClosed is [ErrUnavailable]: the client was closed.
 	ErrClosed = fault.New("jwks: client closed", ErrUnavailable)
 
-	// ErrConfig is what constructors return, once for every bad option,
-	// joined. It belongs to neither class.
+	// ErrConfig is what constructors return: an error for every bad option, joined,
+	// each of which matches it. It belongs to neither class.
 	ErrConfig = errors.New("jwks: invalid configuration")
 )
 
-// FetchError says why a document could not be fetched. Find it with
+// FetchError says why a document could not be fetched. Get it with
 // [errors.As]; it matches [ErrUnavailable].
 type FetchError struct {
 	// URL of the document, or the path of a [WithKeyFile]. Errors of this package
 	// have "?…" in place of its query, which may hold a secret.
 	URL string
-	// StatusCode of the answer, 0 when none came.
+	// StatusCode of the response, 0 if there was none.
 	StatusCode int
-	// RetryAfter is how long the source is left alone: what its Retry-After
-	// header asked for (RFC 9110 section 10.2.3), or, for an error during a
-	// backoff, what is left of it. 0 when unknown.
+	// RetryAfter is how long no request will be made: what a Retry-After
+	// header asked for (RFC 9110 section 10.2.3) or, for an error during a
+	// backoff, the time that is left of it. 0 if unknown.
 	RetryAfter time.Duration
 	// Err is the cause.
 	Err error
@@ -145,8 +145,7 @@ func classified(err error) error {
 	return fault.Unavailable(show.Quote(err.Error()), cause)
 }
 
-// Reason is a short constant word for an error, for metrics and logs, so that
-// nobody has to write the list of sentinels again:
+// Reason returns a constant word for an error, for metrics and logs:
 //
 //	closed, canceled, unavailable   of class [ErrUnavailable]; canceled: the caller gave up
 //	too_large, malformed            [ErrTokenTooLarge]; form, header or a claim's type; also [ErrUnsupportedCritical]
@@ -156,13 +155,12 @@ func classified(err error) error {
 //	check                           refused by a function of [WithCheck]
 //	proof                           [ErrProofRequired]
 //	issuer, audience                golang-jwt's ErrTokenInvalidIssuer, ErrTokenInvalidAudience
-//	claim                           a required claim is missing, or a claim or the "typ" is not as wanted
+//	claim                           a required claim is missing, or a claim or the "typ" is not as required
 //	not_yet_valid, expired          "nbf" or "iat" in the future; "exp" or the age
 //	other                           anything else
 //
-// It is "" for nil. Of several things that are wrong with a token it names the
-// one that stands first here, except that a missing claim is told as "claim"
-// whichever it is.
+// It returns "" for nil. If several things are wrong with a token, it names the
+// one that comes first in this list, except that a missing claim is always "claim".
 func Reason(err error) string {
 	if err == nil {
 		return ""

@@ -18,29 +18,28 @@ import (
 	"github.com/seed-22400188/jwks/internal/show"
 )
 
-// Report is what [Verifier.Explain] tells of one token. No verb prints the token
-// or its signature; Header and Claims say what its sender wrote, and may be
+// Report is the result of [Verifier.Explain] for one token. No verb prints the token
+// or its signature. Header and Claims contain what the token's sender wrote, and may be
 // personal data.
 type Report struct {
 	// Steps in the order of the path: size, form, header, algorithm, issuer,
 	// keys, signature, claims, one for each claim that was judged ("iss", "aud",
-	// "exp", …), proof for a token with "cnf" (RFC 7800), and check. Those that
-	// Verify did not reach are [StepSkipped], except that claims are judged all
-	// the same where they can be read: their Detail then begins with
-	// "unverified".
+	// "exp", …), proof for a token with "cnf" (RFC 7800), and check. Steps that
+	// Verify did not reach are [StepSkipped], but claims that can be read are
+	// judged anyway: their Detail then begins with "unverified".
 	Steps []Step
 	// Token is the verified token, nil unless Err is nil.
 	Token *Token
-	// Err is what Verify would have returned.
+	// Err is the error that Verify would have returned.
 	Err error
-	// Header and Claims stand in the token like this; nil where they are not a
-	// JSON object. They are not verified unless Err is nil.
+	// Header and Claims are the token's, decoded from base64url; nil if they are
+	// not a JSON object. They are not verified unless Err is nil.
 	Header, Claims json.RawMessage
 }
 
-// Step is what became of a token at one step of its path. Err is nil unless the
-// step failed or could not be decided, and matches what [Verifier.Verify] says
-// of it. Detail is one line for people, with foreign text quoted and cut.
+// Step is what happened to a token at one step of its path. Err is nil unless the
+// step failed or could not be decided; it then matches the same sentinels as the error of
+// [Verifier.Verify]. Detail is one line for people, with foreign text quoted and cut.
 type Step struct {
 	Name    string
 	Verdict Verdict
@@ -51,7 +50,7 @@ type Step struct {
 // Verdict is the outcome of a [Step].
 type Verdict uint8
 
-// Verdicts. A step that failed is [ErrTokenInvalid], one that is undecided
+// Verdicts. The error of a failed step is [ErrTokenInvalid], that of an undecided step
 // [ErrUnavailable].
 const (
 	StepPassed Verdict = iota + 1
@@ -62,7 +61,7 @@ const (
 
 var verdicts = [...]string{"unknown", "passed", "failed", "undecided", "skipped"}
 
-// String is "passed", "failed", "undecided" or "skipped".
+// String returns "passed", "failed", "undecided" or "skipped".
 func (v Verdict) String() string {
 	if int(v) >= len(verdicts) {
 		v = 0
@@ -73,7 +72,7 @@ func (v Verdict) String() string {
 // MarshalText writes what String returns.
 func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
-// String writes a line for each step and one for the outcome.
+// String returns a line for each step and one for the outcome.
 func (r *Report) String() string {
 	var b strings.Builder
 	for _, s := range r.Steps {
@@ -86,14 +85,14 @@ func (r *Report) String() string {
 	return b.String() + "verified"
 }
 
-// Explain goes the path of [Verifier.Verify] and tells what becomes of the token
-// at each step, for people: for a page, a command line, a bug report. It decides
-// as Verify does, makes the same requests, and leaves the same traces in caches;
-// it costs more. A leading "Bearer " is stripped.
+// Explain takes a token through the steps of [Verifier.Verify] and reports what happens
+// at each, for people: for a page, a command line, a bug report. Its verdict is that of
+// Verify; it makes the same requests and fills the same caches, but is
+// slower. A leading "Bearer " is stripped.
 //
-// Claims are judged also when the key or the signature is missing or bad, by the
-// rules for the issuer that the token names, so that one look tells everything
-// that is wrong. Functions of [WithCheck] see verified tokens only.
+// The claims are judged even if the key or the signature is missing or bad, by the
+// rules for the issuer that the token names, so that one report shows everything
+// that is wrong. Functions of [WithCheck] only get verified tokens.
 func (v *Verifier) Explain(ctx context.Context, token string) *Report {
 	token = compact.StripBearer(token)
 	w := new(witness)

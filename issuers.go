@@ -37,7 +37,7 @@ type Issuers struct {
 	end   context.CancelFunc
 	busy  sync.WaitGroup // goroutines of decisions and of evicted clients
 
-	roster *tenants.Roster[*tenant] // nil unless issuers may come up at run time
+	roster *tenants.Roster[*tenant] // nil unless issuers may be accepted at run time
 
 	mu        sync.Mutex // everything below, and changes of the roster; never held across I/O or a callback
 	closed    bool
@@ -135,7 +135,7 @@ func (s *Issuers) Client(ctx context.Context, issuer string) (*Client, error) {
 	return c, err
 }
 
-// find returns the client of an issuer and, if that came up at run time, what
+// find returns the client of an issuer and, if that was accepted at run time, what
 // it is among those. onTrial is for who reports whether a token verified.
 func (s *Issuers) find(ctx context.Context, issuer string, onTrial bool) (*Client, *tenant, error) {
 	if s.life.Err() != nil {
@@ -210,7 +210,7 @@ func (s *Issuers) signingKeys(ctx context.Context, h Header, issuer string, onTr
 	return keys, nil
 }
 
-// hold finds the client of an issuer that came up at run time and counts a call
+// hold finds the client of an issuer accepted at run time and counts a call
 // of it, so that it is not closed before leave.
 func (s *Issuers) hold(ctx context.Context, issuer string, onTrial bool) (*tenant, error) {
 	for {
@@ -341,7 +341,7 @@ func (s *Issuers) Close() error {
 	return nil
 }
 
-// defaultMaxIssuers bounds the issuers that come up at run time.
+// defaultMaxIssuers bounds the issuers that are accepted at run time.
 const defaultMaxIssuers = 1000
 
 // defaultDecisionTTL is how long an answer of the TrustIssuerFunc holds.
@@ -411,7 +411,7 @@ func (c *issuersConfig) checkCommon() []error {
 	return errs
 }
 
-// dynamic says that issuers may come up at run time.
+// dynamic says that issuers may be accepted at run time.
 func (c *issuersConfig) dynamic() bool { return c.trustFunc != nil || c.anyIssuer }
 
 // newClient makes the client of one issuer. It refuses options that lead to

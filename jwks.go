@@ -24,15 +24,15 @@ const (
 	maxKeyID      = 256  // bytes of a kid; a longer one matches no key
 )
 
-// SkippedKey is an entry of "keys" that is not used, and why. One such entry
-// never costs the others (RFC 7517 section 5).
+// SkippedKey is an entry of "keys" that is not used, and why. The other entries are used
+// all the same (RFC 7517 section 5).
 type SkippedKey struct {
 	Index int    // counts the entries of "keys" from 0
-	KeyID string // its "kid", when that is a string
+	KeyID string // its "kid", if that is a string
 	Err   error  // what is wrong with it, in one line
 }
 
-// MarshalJSON writes index, key_id where there is one, and error as a text.
+// MarshalJSON writes index, key_id if there is one, and error as a string.
 func (s SkippedKey) MarshalJSON() ([]byte, error) {
 	document := struct {
 		Index int    `json:"index"`
@@ -46,7 +46,7 @@ func (s SkippedKey) MarshalJSON() ([]byte, error) {
 }
 
 // KeySet is an immutable snapshot of a JWK Set (RFC 7517 section 5). It is a
-// [KeySource] of its own, for use without a network.
+// [KeySource] itself, for use without a network.
 type KeySet struct {
 	keys    []*Key
 	byID    map[string][]*Key // nil for a few keys with a kid each; see withID
@@ -59,11 +59,11 @@ type KeySet struct {
 // ParseKeySet reads a JWK Set. The document must be a JSON object in valid
 // UTF-8 with an array "keys" of at most 1,000 entries, at least one of them
 // usable; anything else is [ErrInvalidKeySet]. Entries that are not usable are
-// left out and listed by [KeySet.Skipped]. The keys are bound to no issuer.
+// left out and listed by [KeySet.Skipped]. The keys are not bound to an issuer.
 //
-// Usable is a public key (RSA of 2048 to 8192 bits; EC P-256, P-384, P-521;
-// Ed25519; with Go 1.27 and later ML-DSA) that is meant for signatures ("use",
-// "key_ops" and "alg" absent or saying so) and passes the checks of its type.
+// An entry is usable if it is a public key (RSA of 2048 to 8192 bits; EC P-256, P-384 or
+// P-521; Ed25519; with Go 1.27 and later ML-DSA) that is meant for signatures ("use",
+// "key_ops" and "alg" are absent or say so) and passes the checks for its type.
 func ParseKeySet(document []byte) (*KeySet, error) {
 	return readKeySet(document, jwk.Reader{}, nil, nil)
 }
@@ -339,16 +339,16 @@ func (s *KeySet) isListed(string) bool { return false }
 func (s *KeySet) boundTo() []*binding.Binding { return nil }
 
 // ParsePEM reads public keys from PEM (RFC 7468): blocks of type PUBLIC KEY,
-// RSA PUBLIC KEY and CERTIFICATE, in order, at most 1,000 of them. Of a
-// certificate only the key counts: nobody is asked who signed it, nor whether
-// it has expired. The keys have no kid, so that a token is verified with those
-// that allow its algorithm; those from certificates are found by the thumbprint
-// that a token names as well.
+// RSA PUBLIC KEY and CERTIFICATE, in order, at most 1,000 of them. Only the key of a
+// certificate counts: neither its signature nor its expiry is checked.
+// The keys have no kid, so a token is verified with those
+// that allow its algorithm. Keys from certificates are also found by the thumbprint
+// that a token names.
 //
 // The rules for a key are those of [ParseKeySet]. Blocks that are not usable,
 // private keys among them, are left out and listed by [KeySet.Skipped], whose
-// Index counts the blocks from 0. No usable key, no block, and a document that
-// ends within a block are [ErrInvalidKeySet]. The keys are bound to no issuer.
+// Index counts the blocks from 0. A document without a usable key, without a block, or
+// that ends within a block is [ErrInvalidKeySet]. The keys are not bound to an issuer.
 func ParsePEM(document []byte) (*KeySet, error) {
 	return readPEM(document, nil, nil)
 }
@@ -367,26 +367,26 @@ func readPEM(document []byte, b *binding.Binding, previous *KeySet) (*KeySet, er
 	return readBlocks(blocks, b, previous).finish(digest)
 }
 
-// PublicKey is a key that the program has, for [NewKeySet].
+// PublicKey is a key in the program, for [NewKeySet].
 type PublicKey struct {
-	// ID is the "kid" by which tokens name the key. "": none, and the key is
-	// for tokens whose algorithm it allows.
+	// ID is the "kid" by which tokens name the key. If it is "", the key is
+	// for all tokens whose algorithm it allows.
 	ID string
 	// Algorithm is the only JWS algorithm (RFC 7518 section 3.1) that the key
-	// may verify. "": every one that its type and curve allow.
+	// may verify. "" means all that its type and curve allow.
 	Algorithm string
 	// Key is an *rsa.PublicKey, an *ecdsa.PublicKey, an ed25519.PublicKey, or,
 	// on Go 1.27 and later, an *mldsa.PublicKey. It is copied.
 	Key crypto.PublicKey
 }
 
-// NewKeySet makes a key set of keys that the program has, at most 1,000: for a
-// [Verifier], for [WithKeySet], or beside an issuer's in [AnyOf]. They are bound
-// to no issuer.
+// NewKeySet makes a key set from at most 1,000 keys in the program: for a
+// [Verifier], for [WithKeySet], or beside an issuer's keys in [AnyOf]. They are not bound
+// to an issuer.
 //
-// What can only be a mistake is [ErrConfig]: no key, a nil or a private one,
-// something that is not a public key, an algorithm that is not one of the
-// key's. The rules for a key are those of [ParseKeySet]: a weak one is left out
+// Obvious mistakes are [ErrConfig]: no key, a nil or a private key,
+// something that is not a public key, or an algorithm that the key does not
+// allow. The rules for a key are those of [ParseKeySet]: a weak key is left out
 // and listed by [KeySet.Skipped], and if none is left that is
 // [ErrInvalidKeySet].
 func NewKeySet(keys ...PublicKey) (*KeySet, error) {

@@ -28,7 +28,7 @@ import (
 )
 
 // Key is a public key that may verify tokens. It is immutable and safe to
-// share. Only reading a key set makes one; the zero value is not usable.
+// share. Keys are made only by reading a key set; the zero value is not usable.
 type Key struct {
 	alone    [1]*Key                          // the key as a list of one, so that finding it allocates nothing
 	copied   sync.Once                        // guards parser
@@ -59,8 +59,8 @@ func (k *Key) Use() string { return k.parsed.Use }
 // Ed25519 key lists both of its names, EdDSA and Ed25519 (RFC 9864).
 func (k *Key) Algorithms() []string { return slices.Clone(k.parsed.Algorithms) }
 
-// Issuer returns the issuer that this key is bound to, "" when it is bound to
-// none. A bound key never verifies a token of another issuer.
+// Issuer returns the issuer that this key is bound to, or "" if it is not bound.
+// A bound key never verifies a token of another issuer.
 func (k *Key) Issuer() string { return k.binding.Issuer() }
 
 // Format prints kid and type whatever the verb, and never the key.
@@ -68,10 +68,10 @@ func (k *Key) Format(s fmt.State, _ rune) {
 	_, _ = io.WriteString(s, "jwks.Key{"+describeKey(k)+"}") // fmt's buffer does not fail
 }
 
-// Public returns a copy of the key as crypto/x509 would: *rsa.PublicKey,
-// *ecdsa.PublicKey, ed25519.PublicKey, and on Go 1.27 and later
-// *mldsa.PublicKey. Changing it changes nothing here. Callers get the same copy
-// as long as none of them has changed it.
+// Public returns a copy of the key, of a type that crypto/x509 would return:
+// *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey, and with Go 1.27 and later
+// *mldsa.PublicKey. Changing the copy does not change the Key. Callers share one copy
+// until one of them changes it.
 func (k *Key) Public() crypto.PublicKey {
 	if p := k.shown.Load(); p != nil && isUnchanged(*p, k.verifier) {
 		return *p
@@ -88,7 +88,7 @@ func (k *Key) forParser() crypto.PublicKey {
 	return k.parser
 }
 
-// Thumbprint returns the JWK thumbprint with SHA-256, base64url (RFC 7638).
+// Thumbprint returns the JWK thumbprint (RFC 7638) with SHA-256, in base64url.
 // It is computed at each call.
 func (k *Key) Thumbprint() string {
 	j := jose.JSONWebKey{Key: k.verifier}
@@ -122,8 +122,8 @@ func newKey(parsed *jwk.Key, b *binding.Binding, digest [32]byte) (*Key, error) 
 	return k, nil
 }
 
-// maxPrice is what checking one token may cost, however many keys it may be of:
-// two signature checks of the dearest usual key.
+// maxPrice is what checking one token may cost, however many keys may have signed it:
+// two signature checks with the most expensive permitted key.
 const maxPrice = 2 * 128 * 128 * 17 // RSA of 8192 bits, e = 65537
 
 // priceOf is the work of one signature check: for RSA the multiplications of
@@ -163,9 +163,9 @@ func (k *Key) sameAs(other *Key) bool {
 	return k == other || k.parsed.Alg == other.parsed.Alg && k.Issuer() == other.Issuer() && jwk.Equal(k.verifier, other.verifier)
 }
 
-// samePublished says whether an issuer publishes the same key, whatever the two
-// are bound to: a seed is bound to what the configuration says, and to nothing
-// while only discovery knows.
+// samePublished says whether two keys are the same as published, whatever they
+// are bound to: a seed is bound to the configured issuer, or to nothing
+// if only discovery knows the issuer.
 func (k *Key) samePublished(other *Key) bool {
 	return k == other || k.parsed.Alg == other.parsed.Alg && k.parsed.Issuer == other.parsed.Issuer && jwk.Equal(k.verifier, other.verifier)
 }
@@ -247,13 +247,12 @@ func clonePublic(key crypto.PublicKey) crypto.PublicKey {
 	return key // *mldsa.PublicKey cannot be changed from outside
 }
 
-// Accelerator prepares public keys, so that checking a signature with one does
-// not begin anew each time what depends on the key alone. The nested module
-// contrib/accel has one; there is none by default, and then every signature is
-// checked by the standard library.
+// Accelerator prepares public keys, so that what depends on the key alone is computed
+// once and not for each signature. The nested module contrib/accel has one. There is
+// none by default: the standard library checks every signature.
 //
-// An Accelerator decides about signatures. What its keys accept and refuse
-// must be exactly what the standard library accepts and refuses.
+// Security depends on an Accelerator: its keys must accept and refuse exactly what the
+// standard library accepts and refuses.
 type Accelerator interface {
 	// Prepare returns the prepared form of key, or nil to leave this key to
 	// the standard library. It is called once for a key, outside every lock,
@@ -276,16 +275,16 @@ type PreparedKey interface {
 	// of any length and content. Verify must not write to signature and must
 	// not keep it.
 	//
-	// The answer is final: after false nothing else is asked. A panic counts as
-	// false.
+	// The answer is final: after false, the standard library is not asked. A panic
+	// counts as false.
 	Verify(alg string, signed string, signature []byte) bool
 }
 
-// WithAccelerator checks signatures with keys that a prepares, once each, when
-// they first check one. A refresh keeps what was prepared while an entry of the
+// WithAccelerator checks signatures with keys that a has prepared. Each key is prepared
+// once, when it first checks a signature, and stays prepared as long as its entry in the
 // set is unchanged. Default: none, the standard library checks every signature.
-// For [Issuers], say it with [WithClientOptions]; [Client.Keyfunc] leaves
-// signatures to golang-jwt. A nil accelerator is [ErrConfig].
+// For [Issuers], pass it to [WithClientOptions]. It has no effect on [Client.Keyfunc],
+// which leaves signatures to golang-jwt. A nil accelerator is [ErrConfig].
 func WithAccelerator(a Accelerator) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		if v := reflect.ValueOf(a); a == nil || v.Kind() == reflect.Pointer && v.IsNil() {

@@ -205,7 +205,7 @@ func (p *policies) find(issuer, template string) *policy {
 	return p.named[template]
 }
 
-// undecidedAudience refuses the tokens of an issuer that came up at run time.
+// undecidedAudience refuses the tokens of an issuer accepted at run time.
 func undecidedAudience(issuer string) error {
 	if issuer == "" {
 		return fault.Invalid("the key is bound to no issuer, and no common option decides the audience", ErrIssuerNotTrusted)

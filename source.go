@@ -17,21 +17,22 @@ import (
 )
 
 // KeySource supplies the keys that may have signed a token. [*Client],
-// [*Issuers], [*KeySet] and [*Union] implement it, and users may. An error that matches
+// [*Issuers], [*KeySet] and [*Union] implement it, and so may users. An error that matches
 // neither [ErrTokenInvalid] nor [ErrUnavailable] counts as the latter, except
-// a bare [ErrKeyNotFound], which says that the source answered. A type that
-// embeds one of them is a source of its own: what the issuer is must be decided
-// at [NewVerifier], and its answer is the last word.
+// a bare [ErrKeyNotFound], which means that the source answered and has no such key. A
+// type that embeds one of these four counts as a user's source: [NewVerifier] needs a
+// decision about the issuer, and after a bad signature the source is not asked again.
 type KeySource interface {
 	// SigningKeys returns the candidates for a token with header h whose
 	// unverified "iss" is issuer, best first. At most four are tried. issuer is
-	// "" where the payload has none or cannot be read; what is wrong with it is
-	// reported after the signature. [Issuers] need it and are not asked then.
+	// "" if the payload has none or cannot be read; the reason is
+	// reported after the signature. [Issuers] need an issuer and are not asked then.
 	SigningKeys(ctx context.Context, h Header, issuer string) ([]*Key, error)
 }
 
-// asOurs returns what a source of this package tells besides. A user's type
-// that embeds one has its methods too, but answers for itself.
+// asOurs returns an interface that a source of this package implements besides
+// KeySource. A user's type that embeds one has its methods too, but must not count as it:
+// it may answer differently.
 func asOurs[T any](source KeySource) (t T, ok bool) {
 	switch source.(type) {
 	case *Client, *Issuers, *KeySet, *Union:
@@ -40,7 +41,7 @@ func asOurs[T any](source KeySource) (t T, ok bool) {
 	return t, ok
 }
 
-// reporting is the view of a source for who reports the tokens that verified.
+// reporting is the view of a source for a caller that reports the tokens that verified.
 func reporting(source KeySource) (view KeySource, r reporter) {
 	switch s := source.(type) {
 	case *Issuers:
@@ -53,7 +54,7 @@ func reporting(source KeySource) (view KeySource, r reporter) {
 	return source, nil
 }
 
-// onTrial is Issuers that keep who came up at run time apart until a token of
+// onTrial is Issuers that keep issuers accepted at run time apart until a token of
 // theirs verifies.
 type onTrial struct{ *Issuers }
 
@@ -96,25 +97,25 @@ type (
 	}
 )
 
-// Union is several sources as one. It is a [KeySource]: see [AnyOf]. The zero
-// value has no source.
+// Union combines several sources into one. It is a [KeySource]: see [AnyOf]. The zero
+// value has no source, and is not usable.
 type Union struct {
 	sources []KeySource
 	problem string // what NewVerifier refuses it for
 }
 
-// AnyOf asks each source in turn: the first that has a key for the token
-// answers. One that is unavailable is passed over, and only if no other has the
+// AnyOf asks each source in turn, and uses the first that has a key for the token. A
+// source that is unavailable is skipped, and only if no other has the
 // key is the result [ErrUnavailable]. It is for several key sets of one issuer,
-// a mirror, or keys of one's own beside an issuer's; for many issuers see
+// a mirror, or keys of your own beside an issuer's; for many issuers see
 // [NewIssuers].
 //
-// The keys of each source stay bound to its issuer. A [Verifier] looks again
-// after a bad signature at the source that gave the key, as it does for that
-// source alone, and then asks the next; so do [Union.KeyForToken] and
-// [Union.Keyfunc]. The issuer is decided at [NewVerifier] when every source
-// decides it. No source, and a nil one, is [ErrConfig] there. The sources are
-// closed by those who made them.
+// The keys of each source stay bound to its issuer. After a bad signature a [Verifier]
+// asks the source of the key again, as it does for a single
+// source, and then the next source; so do [Union.KeyForToken] and
+// [Union.Keyfunc]. [NewVerifier] needs no further decision about the issuer if every
+// source knows its issuer. It returns [ErrConfig] for a Union without a source, or with
+// a nil one. Close the sources yourself: a Union does not.
 func AnyOf(sources ...KeySource) *Union {
 	u := &Union{}
 	for _, source := range sources {
@@ -143,8 +144,8 @@ func (u *Union) fault() string {
 
 // SigningKeys returns the candidates of the first source that has any.
 //
-// Errors: what the source that has the key says of it; [ErrKeyNotFound], which
-// is [ErrTokenInvalid] when every source answered and [ErrUnavailable] when one
+// Errors: the error of the source that has the key; [ErrKeyNotFound], which
+// is [ErrTokenInvalid] if every source answered and [ErrUnavailable] if one
 // could not; [ErrIssuerNotTrusted].
 func (u *Union) SigningKeys(ctx context.Context, h Header, issuer string) ([]*Key, error) {
 	return firstAnswer(ctx, u, h, func(source KeySource) ([]*Key, error) {
@@ -282,8 +283,8 @@ func (u *Union) boundTo() (all []*binding.Binding) {
 }
 
 // KeyForToken finds the key of a token from the token alone, as
-// [Client.KeyForToken] does: the first whose source has it and that verifies
-// the signature, and where none does the first that the token names.
+// [Client.KeyForToken] does: the first key of any source that verifies
+// the signature or, if none does, the first that the token names.
 func (u *Union) KeyForToken(ctx context.Context, token string) (*Key, error) {
 	return keyForToken(ctx, u, token)
 }
@@ -293,14 +294,14 @@ func (u *Union) Keyfunc(t *jwt.Token) (any, error) {
 	return keysForParsed(context.Background(), u, t)
 }
 
-// KeyfuncCtx is [Union.Keyfunc] under a context of the caller's.
+// KeyfuncCtx is [Union.Keyfunc] with the caller's context.
 func (u *Union) KeyfuncCtx(ctx context.Context) jwt.Keyfunc {
 	return func(t *jwt.Token) (any, error) { return keysForParsed(ctx, u, t) }
 }
 
-// Ready loads the keys of every source that can be loaded, side by side, and
-// returns what went wrong in one error, which matches [ErrUnavailable]; nil once
-// all have a usable set.
+// Ready loads the keys of every source that has a method Ready, all at the same time. It
+// returns nil once all have a usable set, otherwise one error for all failures, which
+// matches [ErrUnavailable].
 func (u *Union) Ready(ctx context.Context) error {
 	if problem := u.fault(); problem != "" {
 		return fault.Unavailable(problem)
@@ -329,7 +330,7 @@ func (u *Union) Ready(ctx context.Context) error {
 	return fault.Unavailable(failed.Text(), failed.Reasons...)
 }
 
-// Status tells the status of every source that has one, in their order. It
+// Status returns the status of every source that has one, in their order. It
 // never blocks.
 func (u *Union) Status() []Status {
 	var all []Status

@@ -21,49 +21,50 @@ import (
 )
 
 // Store keeps key sets outside the process, see [WithStore]. What it returns is
-// not trusted. Package jwksstore has one in a directory, the nested module
-// contrib/redis one on Redis. It is called by several goroutines at a time, and
-// must neither write to a record nor keep it after Save has returned.
+// not trusted. Package jwksstore has a store in a directory, and the nested module
+// contrib/redis one on Redis. Several goroutines call it at a time. It
+// must not write to a record, or keep it after Save has returned.
 type Store interface {
-	// Load returns the record that was saved last under a name, nil and nil
-	// when there is none. A name is 32 hexadecimal digits.
+	// Load returns the record that was saved last under a name, or nil and nil
+	// if there is none. A name is 32 hexadecimal digits.
 	Load(ctx context.Context, name string) ([]byte, error)
-	// Save replaces the record of a name, as a whole: whoever loads meanwhile
-	// gets the old one or the new one.
+	// Save replaces the record of a name as a whole: a concurrent Load must return
+	// either the old record or the new one.
 	Save(ctx context.Context, name string, record []byte) error
 }
 
-// Leaser is what a [Store] may do besides: let one replica refresh for all.
+// Leaser is an optional interface of a [Store], which lets one replica refresh for all.
 type Leaser interface {
-	// Lease takes the lease of a name for d, and returns false when another one
-	// holds it. Nobody gives a lease back: it ends by itself.
+	// Lease takes the lease of a name for d, and returns false if somebody else
+	// holds it. Leases are not given back: they end by themselves.
 	Lease(ctx context.Context, name string, d time.Duration) (bool, error)
 }
 
 // WithStore keeps the key set in a store, where it outlives the process, so that
-// a restart in the middle of an outage goes on with it, and where replicas share
-// it. Before a refresh for age, the first one included, or for an unknown key,
-// the store is asked: a newer set than the one at hand is taken without asking
-// the issuer, and everything counts from when it was fetched: TTL, max-stale,
-// the end of a removed key. One past its TTL answers once an attempt at the
-// issuer has failed. [Client.Refresh] and a bad signature always ask the issuer.
-// With a [Leaser] one replica refreshes for age at a time, and the others look in
-// the store again.
+// a process restarted during an outage has keys, and where replicas share it.
+// The store is asked before a refresh because of the set's age, including the first
+// fetch, and before a refresh for an unknown key. If it has a newer set, that is used
+// without asking the issuer, and everything counts from when it was fetched: the TTL,
+// max-stale, and when a removed key ends. A set past its TTL is used once an attempt at
+// the issuer has failed. [Client.Refresh] and a bad signature always ask the issuer.
+// With a [Leaser], one replica at a time refreshes a set because of its age, and the
+// others look in the store again.
 //
-// Nobody but who has the secret can write a record that counts: it carries an
-// HMAC-SHA-256 (RFC 2104) under a key derived from the secret (RFC 5869). One
-// that was changed, is another issuer's, too large, of the future by more than a
-// minute, or put back in place of a newer one, is as none and is told
+// Only someone who has the secret can write a valid record: it carries an
+// HMAC-SHA-256 (RFC 2104) under a key derived from the secret (RFC 5869). A record
+// that was changed, belongs to another issuer, is too large, is dated more than a
+// minute in the future, or is older than one seen before is ignored and reported
 // ([EventStoreFailed]). Replicas that share a store share the secret.
 //
-// A call of the store has 250 ms; one that ignores its context is left behind. A
-// store that fails costs a cold start that once, and lookups nothing: it is told
-// once until it works again. Records are dated by the wall clock: a clock that is
-// behind prolongs a set by as much. The set of an issuer that came up at run time
-// is saved once a [Verifier] or [Issuers.KeyForToken] has verified a token of it.
+// Each call of the store has 250 ms; a call that ignores its context is abandoned. If the
+// store fails, a cold start waits that long once, lookups are not delayed, and it is
+// reported once until it works again. Records are dated by the wall clock: a clock that
+// is behind extends the life of a set by as much. The set of an issuer that was accepted
+// at run time is saved once a [Verifier] or [Issuers.KeyForToken] has verified one of its
+// tokens.
 //
-// Default: none. A nil store, a secret of less than 32 bytes, a static client,
-// [TrustAnyIssuer], and [WithoutCache] or [WithKeyFile] beside it are
+// Default: none. A nil store, a secret of fewer than 32 bytes, a static client,
+// and a combination with [TrustAnyIssuer], [WithoutCache] or [WithKeyFile] are
 // [ErrConfig]. The secret is copied.
 func WithStore(s Store, secret []byte) ClientOption {
 	secret = slices.Clone(secret)
@@ -88,8 +89,8 @@ type storeConfig struct {
 	list   int // that it was in
 }
 
-// checkStore refuses a store for a set that nobody fetches. One for all issuers
-// is not for those of them that have their keys.
+// checkStore refuses a store for a client that never fetches. A store that is common
+// to all issuers is ignored for a static client instead.
 func (c *clientConfig) checkStore() error {
 	if c.store == nil || !c.static() || !c.hasSource {
 		return nil
@@ -410,7 +411,7 @@ func (c *cache) save(s *snapshot) {
 	}
 }
 
-// releaseStore is for an issuer that came up at run time, of which a token has
+// releaseStore is for an issuer accepted at run time, of which a token has
 // verified now: its set may be saved.
 func (c *cache) releaseStore() {
 	if c.store == nil {

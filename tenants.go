@@ -30,7 +30,7 @@ type tenant struct {
 	awaited  atomic.Bool      // a goroutine waits until its client has closed
 }
 
-// maxWaiting bounds who waits for one issuer that came up at run time.
+// maxWaiting bounds the callers who wait for one issuer accepted at run time.
 const maxWaiting = 1000
 
 func (s *Issuers) newTenant(issuer string, opts []ClientOption) (*tenant, error) {
@@ -55,8 +55,8 @@ func (t *tenant) signingKeys(ctx context.Context, h Header) ([]*Key, error) {
 	return t.client.SigningKeys(ctx, h, t.name)
 }
 
-// explainDialError turns a refusal to dial into what it says of the issuer.
-// That the name of one that verified does not exist says nothing of it.
+// explainDialError turns a refusal to dial into an error about the issuer. For an issuer
+// whose tokens have verified before, a name that does not exist is not such a refusal.
 func (t *tenant) explainDialError(err error) error {
 	if t.public && (errors.Is(err, publicnet.ErrNotPublic) || publicnet.IsNotFound(err) && !t.verified.Load()) {
 		return notTrustedBecause(t.name, "it leads to an address that is not public", nil)
@@ -64,7 +64,7 @@ func (t *tenant) explainDialError(err error) error {
 	return err
 }
 
-// findTenant returns an issuer that came up at run time, or does now.
+// findTenant returns an issuer that was accepted at run time, or is now.
 func (s *Issuers) findTenant(ctx context.Context, issuer string, onTrial bool) (*tenant, error) {
 	t, _, ok := s.roster.Find(issuer)
 	if !ok || t.mustAsk(s.clock) {

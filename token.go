@@ -46,14 +46,14 @@ func (t *Token) Subject() string { return t.claims.Subject }
 // has a string or an array there; nil when absent.
 func (t *Token) Audience() []string { return slices.Clone(t.claims.Audience) }
 
-// ExpiresAt returns "exp" (RFC 7519 section 4.1.4) in UTC, with the fraction
-// of a second that the token has, cut at the nanosecond. The zero time when
-// absent, which [WithoutExpiry] and [WithoutTimeChecks] let happen.
+// ExpiresAt returns "exp" (RFC 7519 section 4.1.4) in UTC. A fraction
+// of a second is kept, truncated to nanoseconds. The zero time when
+// absent, which only [WithoutExpiry] and [WithoutTimeChecks] permit.
 func (t *Token) ExpiresAt() time.Time { return t.claims.ExpiresAt.Time }
 
 // ValidUntil returns when this token stops being valid: "exp" plus the leeway
-// that its verifier grants ([WithLeeway]). The zero time without an exp. For
-// streams that should end, and caches that should forget, with the token.
+// of its verifier ([WithLeeway]). The zero time without an exp. Use it to end
+// streams and cache entries together with the token.
 func (t *Token) ValidUntil() time.Time {
 	if t.ExpiresAt().IsZero() {
 		return time.Time{}
@@ -61,17 +61,18 @@ func (t *Token) ValidUntil() time.Time {
 	return t.ExpiresAt().Add(t.policy.claims.Leeway)
 }
 
-// NotBefore returns "nbf" (RFC 7519 section 4.1.5) as ExpiresAt does.
+// NotBefore returns "nbf" (RFC 7519 section 4.1.5) in the form of ExpiresAt; the zero
+// time when absent.
 func (t *Token) NotBefore() time.Time { return t.claims.NotBefore.Time }
 
-// IssuedAt returns "iat" (RFC 7519 section 4.1.6) as ExpiresAt does.
+// IssuedAt returns "iat" (RFC 7519 section 4.1.6) in the form of ExpiresAt; the zero
+// time when absent.
 func (t *Token) IssuedAt() time.Time { return t.claims.IssuedAt.Time }
 
 // ID returns "jti" (RFC 7519 section 4.1.7), "" when absent.
 func (t *Token) ID() string { return t.claims.ID }
 
-// Header returns the part of the header that selects the key. Now it is
-// verified.
+// Header returns the part of the header that selects the key, which has been verified.
 func (t *Token) Header() Header { return t.header }
 
 // Key returns the key that verified the signature.
@@ -115,14 +116,14 @@ func (t Token) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// Scopes returns the scopes: "scope" (RFC 8693 section 4.2, a string with
-// spaces between them), or where that is absent "scp" (Entra, Okta: such a
-// string, or an array). An array is accepted in either. The slice is the
-// caller's; nil when the token has no scopes or something else in their place.
+// Scopes returns the scopes: "scope" (RFC 8693 section 4.2, a string separated by
+// spaces) or, if that is absent, "scp" (Entra, Okta: such a string, or an array).
+// An array is accepted in either. The slice belongs to the
+// caller; it is nil if the token has no scopes, or something else in their place.
 func (t *Token) Scopes() []string { return t.claims.Scopes() }
 
-// HasScopes says whether the token has every one of these scopes, compared
-// byte for byte (RFC 6749 section 3.3). It is true for none.
+// HasScopes says whether the token has all of these scopes, compared
+// byte for byte (RFC 6749 section 3.3). Without arguments it is true.
 func (t *Token) HasScopes(scopes ...string) bool {
 	for _, want := range scopes {
 		if !t.claims.HasScope(want) {
@@ -132,11 +133,11 @@ func (t *Token) HasScopes(scopes ...string) bool {
 	return true
 }
 
-// Strings returns a claim that is a string, or the strings of a claim that is an
+// Strings returns a claim that is a string, or the strings in a claim that is an
 // array. A name that begins with "/" is a JSON Pointer (RFC 6901):
-// "/realm_access/roles". It is nil when the claim is absent or something else,
-// when the pointer is malformed, and when an object on its way has a member
-// twice. The slice is the caller's.
+// "/realm_access/roles". It returns nil if the claim is absent or something else,
+// if the pointer is malformed, or if an object on the path has a duplicate
+// member. The slice belongs to the caller.
 func (t *Token) Strings(name string) []string {
 	path, err := claims.ParsePath(name)
 	if err != nil {
@@ -145,17 +146,17 @@ func (t *Token) Strings(name string) []string {
 	return t.claims.Strings(path)
 }
 
-// Claims decodes the payload into v, a pointer as for [json.Unmarshal], which
-// does it: what v holds and the token does not name stays, and numbers become
-// float64 in an any. Names of struct fields match in any case there; decode
-// into a map to tell "role" from "Role". The registered claims are safe: where v
-// is a struct, a field for iss, sub, aud, exp, nbf, iat, jti or tid, also of an
-// embedded struct such as [jwt.RegisteredClaims], takes the member of exactly
-// that name, and no "ISS" passes for it.
+// Claims decodes the payload into v, a pointer, by [json.Unmarshal]. So
+// fields of v that the token does not name keep their values, numbers become
+// float64 in an any, and the names of struct fields match in any case; decode
+// into a map to tell "role" from "Role". The registered claims are safe: if v
+// is a struct, a field for iss, sub, aud, exp, nbf, iat, jti or tid, even of an
+// embedded struct such as [jwt.RegisteredClaims], takes only the member of exactly
+// that name, never one such as "ISS".
 //
 // A payload that does not fit v is [ErrTokenInvalid] and golang-jwt's
 // ErrTokenInvalidClaims, with the cause in the chain. A v that is not a
-// pointer is a mistake of the program and of no class.
+// pointer is a mistake in the program, and its error belongs to neither class.
 func (t *Token) Claims(v any) error {
 	text := t.claims.Text
 	if isStruct(v) {
@@ -166,8 +167,8 @@ func (t *Token) Claims(v any) error {
 
 // DecodeHeader decodes the whole JOSE header (RFC 7515 section 4) into v, for
 // parameters that [Header] does not have. Errors and v are as for
-// [Token.Claims]. "jku", "jwk", "x5u" and "x5c" in it did not choose the key and
-// must not: whoever signed the token wrote them.
+// [Token.Claims]. Do not trust keys or URLs in "jku", "jwk", "x5u" and "x5c": this
+// package never reads them, because the sender of a token writes them.
 func (t *Token) DecodeHeader(v any) error {
 	encoded, _, _ := strings.Cut(t.Raw(), ".")
 	text := make([]byte, base64url.DecodedLen(len(encoded)))
@@ -231,19 +232,19 @@ func ClaimsAs[T any](t *Token) (T, error) {
 	return v, nil
 }
 
-// Proof is what a request brings to show that its sender has the key that a
-// token is bound to (RFC 7800): a DPoP proof (RFC 9449), a client certificate
-// (RFC 8705). [Verifier.Verify] asks the one of its context (see
-// [ContextWithProof]) about every token with "cnf", once its signature and
+// Proof shows that the sender of a request has the key that its
+// token is bound to (RFC 7800): a DPoP proof (RFC 9449) or a client certificate
+// (RFC 8705). For every token with "cnf", [Verifier.Verify] asks the Proof in its
+// context (see [ContextWithProof]), after the signature and the
 // claims have been verified and before any [WithCheck] runs.
 //
-// Prove returns nil when the sender has the key. An error refuses the token
-// with [ErrProofRequired], and stays in the chain; one that matches
-// [ErrUnavailable] says that it could not be decided. It must be safe for
-// concurrent use if its context is.
+// Prove returns nil if the sender has the key. An error refuses the token
+// with [ErrProofRequired], and stays in the chain; an error that matches
+// [ErrUnavailable] says that it could not be decided. A Proof must be safe for
+// concurrent use if its context is used concurrently.
 //
 // A Proof with a method Confirms() []string answers only for these members of
-// "cnf", such as "jkt": a token whose "cnf" has others is refused though Prove
+// "cnf", such as "jkt": a token whose "cnf" has others is refused even if Prove
 // returned nil. Without the method it answers for all of them.
 type Proof interface {
 	Prove(ctx context.Context, t *Token) error
@@ -255,8 +256,8 @@ type confirmer interface{ Confirms() []string }
 type proofKey struct{}
 
 // ContextWithProof returns a copy of ctx with a proof for [Verifier.Verify],
-// which replaces the one that ctx has, if any. A nil p leaves none. Package
-// jwkshttp does it for every request.
+// which replaces the one that ctx has, if any. A nil p removes it. The middleware of
+// package jwkshttp does this for every request if it has a WithProof.
 func ContextWithProof(ctx context.Context, p Proof) context.Context {
 	return context.WithValue(ctx, proofKey{}, p)
 }
@@ -268,8 +269,8 @@ func proofFrom(ctx context.Context) Proof {
 }
 
 // WithoutProofOfPossession accepts a token that is bound to a key ("cnf", RFC
-// 7800) from whoever sends it, as if it were not bound: for services behind a
-// proxy that has checked the proof. A proof that the context carries must still
+// 7800) from anyone, as if it were not bound: for services behind a
+// proxy that has checked the proof. A proof in the context must still
 // pass. Without this option, a bound token without proof is
 // [ErrProofRequired].
 func WithoutProofOfPossession() VerifierOption {
@@ -314,8 +315,8 @@ func confirmedBy(t *Token) string {
 	return "cnf has " + show.List(names)
 }
 
-// unconfirmed says which of a token's confirmation methods none of those that
-// were proved is, "" if each of them was. A cnf that has none, or cannot be
+// unconfirmed returns a confirmation method of the token that is not among the proved
+// ones, or "" if all are proved. A cnf that has none, or cannot be
 // read, is never proved.
 func unconfirmed(t *Token, proved []string) string {
 	if t.claims.ConfirmedBy(proved) { // before anything is allocated
@@ -332,8 +333,8 @@ func unconfirmed(t *Token, proved []string) string {
 	return "the proof does not cover " + strings.Trim(show.List(left), "[]") + " of cnf"
 }
 
-// proofRefused makes one error of one class from what a Proof returned. Who
-// gave up while the proof was judged has no verdict.
+// proofRefused makes one error of one class from what a Proof returned. If the
+// caller gave up while the proof was judged, there is no verdict.
 func proofRefused(ctx context.Context, err error) error {
 	text, ok := fault.Text(err)
 	if !ok {
@@ -349,16 +350,16 @@ func proofRefused(ctx context.Context, err error) error {
 	return fault.Unavailable("proof: "+text, cause)
 }
 
-// Confirmation says which key a token is bound to, by the members of "cnf" that
-// profiles of OAuth use. A member that is absent or not a string is "".
+// Confirmation says which key a token is bound to, by the two members of "cnf" that
+// OAuth uses. A member that is absent or not a string is "".
 type Confirmation struct {
 	JWKThumbprint         string // "jkt": of the key of DPoP proofs, RFC 9449 section 6.1
 	CertificateThumbprint string // "x5t#S256": of the client certificate, RFC 8705 section 3.1
 }
 
 // Confirmation returns what "cnf" (RFC 7800 section 3.1) says, and whether the
-// token has one at all. A cnf of another kind, or with a member twice, binds
-// the token to a key that nobody can name: the zero Confirmation and true.
+// token has one. A cnf of another kind, or with a duplicate member, binds
+// the token to a key that is not known here: the zero Confirmation and true.
 func (t *Token) Confirmation() (Confirmation, bool) {
 	jkt, x5t := t.claims.Confirmation()
 	return Confirmation{jkt, x5t}, t.claims.Bound()

@@ -64,25 +64,25 @@ func NewVerifier(source KeySource, opts ...VerifierOption) (*Verifier, error) {
 	return v, nil
 }
 
-// Verify verifies a token in the compact form of RFC 7515 section 7.1 and
-// returns what it says. A leading "Bearer " (RFC 6750 section 2.1; any case,
-// one or more spaces) is stripped. ctx bounds the wait for keys, should the
-// source have to fetch them.
+// Verify verifies a token in the compact form of RFC 7515 section 7.1. A leading
+// "Bearer " (RFC 6750 section 2.1; any case,
+// one or more spaces) is stripped. ctx limits the wait for keys, if the
+// source has to fetch them.
 //
 // Every error matches exactly one of [ErrTokenInvalid] and [ErrUnavailable],
-// and the reason below it: [ErrTokenTooLarge], [ErrUnsupportedCritical],
+// and a reason: [ErrTokenTooLarge], [ErrUnsupportedCritical],
 // [ErrAlgorithmNotAllowed], [ErrIssuerNotTrusted], [ErrKeyNotFound],
 // [ErrProofRequired], those of the source, or golang-jwt's ErrTokenMalformed,
 // ErrTokenSignatureInvalid, ErrTokenExpired, ErrTokenNotValidYet,
 // ErrTokenUsedBeforeIssued, ErrTokenInvalidAudience, ErrTokenInvalidIssuer,
-// ErrTokenRequiredClaimMissing and ErrTokenInvalidClaims. Of the claims, everything that fails is reported
-// at once. No error holds the token or a part of its signature.
+// ErrTokenRequiredClaimMissing and ErrTokenInvalidClaims. All claims that fail are reported
+// at once. No error contains the token or a part of its signature.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Token, error) {
 	return v.judge(ctx, compact.StripBearer(token), nil)
 }
 
-// judge is Verify under the eyes of w, which is nil where nobody wants to know
-// the steps. What a witness sees decides nothing.
+// judge is Verify, and records the steps in w unless that is nil. A witness never
+// influences the verdict.
 func (v *Verifier) judge(ctx context.Context, token string, w *witness) (*Token, error) {
 	if v.cache != nil && len(token) <= v.maxSize {
 		if known, ok := v.cache.Get(token); ok {

@@ -24,7 +24,7 @@
 //	jwks.lookups.throttled              counter    {lookup}   jwks.issuer
 //
 // Nothing has a kid, a subject or anything else of a token, so the number of time
-// series is that of the configured issuers: those that came up at run time are
+// series is that of the configured issuers: those accepted at run time are
 // one, "dynamic". Of several clients with the same attribute, state, age and
 // failures are the highest, keys and lookups the sum. A client that knows no issuer
 // has no jwks.issuer.
