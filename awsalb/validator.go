@@ -108,7 +108,7 @@ func New(loadBalancers []string, opts ...Option) (*Validator, error) {
 	return v, nil
 }
 
-// Identity is a user whom the load balancer has signed in. All of it was
+// Identity is a user whom the load balancer has signed in. All fields were
 // verified.
 type Identity struct {
 	Subject  string          // "sub"; "" where the issuer gave none
@@ -121,19 +121,19 @@ type Identity struct {
 }
 
 // Verify verifies a token, the value of the header x-amzn-oidc-data, and returns
-// whom it names. It waits for a key under ctx, and only for one that was not seen
-// before.
+// the user it names. It waits, at most as long as ctx allows, only for a key that it has
+// not seen before.
 //
 // Errors of [jwks.ErrTokenInvalid], HTTP 401, match [jwks.ErrTokenTooLarge],
 // [jwks.ErrAlgorithmNotAllowed], [jwks.ErrUnsupportedCritical];
-// [jwks.ErrIssuerNotTrusted] where another load balancer signed;
-// [jwks.ErrKeyNotFound] where AWS knows no such key; and golang-jwt's
+// [jwks.ErrIssuerNotTrusted] if another load balancer signed it;
+// [jwks.ErrKeyNotFound] if AWS has no such key; and golang-jwt's
 // ErrTokenMalformed, ErrTokenSignatureInvalid, ErrTokenRequiredClaimMissing and
 // ErrTokenExpired.
 //
 // Errors of [jwks.ErrUnavailable], HTTP 503: the key could not be fetched (a
-// *[jwks.FetchError]), what came is not a key ([jwks.ErrInvalidKeySet]), ctx has
-// ended (and its error), too many unknown key IDs came at once, or the Validator
+// *[jwks.FetchError]), the response is not a key ([jwks.ErrInvalidKeySet]), ctx has
+// ended (the error matches ctx's), too many unknown key IDs came at once, or the Validator
 // was closed ([jwks.ErrClosed]).
 func (v *Validator) Verify(ctx context.Context, data string) (*Identity, error) {
 	t, err := open(data)
@@ -167,7 +167,7 @@ func (v *Validator) Verify(ctx context.Context, data string) (*Identity, error) 
 	return id, nil
 }
 
-// Close ends the fetches in flight, waits for them and closes idle connections.
+// Close ends the fetches under way, waits for them and closes idle connections.
 // It is idempotent; afterwards Verify fails with [jwks.ErrClosed].
 func (v *Validator) Close() error {
 	v.keys.close()

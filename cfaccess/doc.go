@@ -1,5 +1,5 @@
-// Package cfaccess verifies the tokens of Cloudflare Access, for services that
-// stand behind it. A team name and an application audience are all it needs:
+// Package cfaccess verifies the tokens of Cloudflare Access, for services
+// behind it. It needs only a team name and the audience of an application:
 //
 //	func hello(w http.ResponseWriter, r *http.Request) {
 //		user, _ := cfaccess.UserFromContext(r.Context())
@@ -17,15 +17,15 @@
 // The issuer is https://my-team.cloudflareaccess.com, its keys are at
 // /cdn-cgi/access/certs there, and a token must be meant for the audience: the
 // "AUD tag" that the dashboard shows for the application. Keys are fetched,
-// kept and rotated as package jwks does it.
+// kept and refreshed as in package jwks.
 //
 // # Where the token is
 //
 // Access puts the token of every request that it lets through into the header
-// Cf-Access-Jwt-Assertion, and a browser sends it in the cookie
-// CF_Authorization besides. The middleware looks into the header and then into
-// the cookie; the first that holds anything decides. Nothing else that Access
-// adds is read: the header Cf-Access-Authenticated-User-Email in particular is
+// Cf-Access-Jwt-Assertion, and browsers also send it in the cookie
+// CF_Authorization. The middleware looks into the header and then into
+// the cookie; the first that has anything decides. Nothing else that Access
+// adds is read. In particular, the header Cf-Access-Authenticated-User-Email is
 // not signed.
 //
 //	request                                               answer
@@ -54,19 +54,19 @@
 //	WithDevUser: two token headers                        400 invalid_request
 //	WithDevUser: SkipPaths("/healthz"): GET /healthz      served without user
 //
-// Each answer is the one of that name in the table of package jwkshttp, whose
-// TokenFromContext works behind this middleware too.
+// Package jwkshttp describes each of these answers. Its TokenFromContext works behind this
+// middleware too.
 //
 // # Who the visitor is
 //
-// A person has a subject and an e-mail address. A service token has neither,
-// but a common name: the client ID that ends in ".access". Both are valid
-// visitors, so a service that is for people only asks for the e-mail.
+// A person has a subject and an e-mail address. A service token has neither of them,
+// but a common name: a client ID that ends in ".access". Both are valid
+// visitors, so a service that is only for people must require the e-mail address.
 //
-// Groups and the like are not in the token. [Validator.Identity] asks Access
-// for them, once the token has verified.
+// Groups and the like are not in the token. [Validator.Identity] requests them from Access
+// once the token has verified.
 //
-// The e-mail is what the identity provider said at login. [User].Subject stays
-// with one e-mail address within one team; it changes when the user is removed
-// from the team and added again.
+// The e-mail address is the one that the identity provider reported at login.
+// [User].Subject stays the same for an e-mail address within a team; it changes when the
+// user is removed from the team and added again.
 package cfaccess

@@ -20,8 +20,8 @@ const (
 	identityMaxSize = 1 << 20
 )
 
-// Identity is what Access knows about a user beyond the token. What the
-// document lacks, or has in another shape than expected, is empty here.
+// Identity is what Access knows about a user beyond the token. Fields that the
+// document lacks, or has in an unexpected form, are empty.
 type Identity struct {
 	Email     string   // "email"
 	UserUUID  string   // "user_uuid", which equals the token's subject
@@ -34,23 +34,23 @@ type Identity struct {
 		ID   string // "id"
 		Type string // "type": "azureAD", "okta", "onetimepin", …
 	}
-	// Raw is the whole document: device posture, OIDC and SAML attributes and
-	// what else the identity provider gave. Its strings are as Access sent
-	// them; a member of Identity is what was checked.
+	// Raw is the whole document, with device posture, OIDC and SAML attributes and
+	// whatever else the identity provider gave. It is as Access sent it; only the other
+	// fields of Identity were checked.
 	Raw json.RawMessage
 }
 
 // Identity verifies a token and then asks Access who the user is: GET
 // /cdn-cgi/access/get-identity with the token as the cookie CF_Authorization.
-// It asks once for each call, within ctx and 5 s, follows no redirect and reads
+// Each call makes one request, within ctx and 5 s. It follows no redirect and reads
 // at most 1 MiB.
 //
 // A token that does not verify is never sent; the errors are those of
-// [Validator.Verify]. A service token has no identity: [ErrNoEmail], and nobody
-// is asked. An endpoint that fails, a document that is no JSON object, and one
-// whose "user_uuid" is not the token's subject are [jwks.ErrUnavailable]: it
-// was not decided who the user is. A failed request is a *[jwks.FetchError].
-// No error shows the token.
+// [Validator.Verify]. A service token has no identity: the error is [ErrNoEmail], and no
+// request is made. If the endpoint fails, or the document is not a JSON object, or its
+// "user_uuid" is not the token's subject, the error is [jwks.ErrUnavailable]: it
+// could not be determined who the user is. A failed request is a *[jwks.FetchError].
+// No error contains the token.
 func (v *Validator) Identity(ctx context.Context, token string) (*Identity, error) {
 	t, err := v.Verify(ctx, token)
 	if err != nil {

@@ -15,8 +15,8 @@ const (
 	Cookie = "CF_Authorization"        // on requests of browsers, besides
 )
 
-// MiddlewareOption configures [Validator.Middleware]. One that cannot mean
-// anything panics there, at the start of the program.
+// MiddlewareOption configures [Validator.Middleware]. A bad option makes that panic, at
+// the start of the program.
 type MiddlewareOption interface{ apply(*middlewareConfig) }
 
 type middlewareConfig struct {
@@ -29,25 +29,25 @@ type middlewareOption func(*middlewareConfig)
 
 func (o middlewareOption) apply(c *middlewareConfig) { o(c) }
 
-// SkipPaths passes requests that match one of these [http.ServeMux] patterns
-// without looking at them, under the rules of jwkshttp.SkipPaths: for health
-// checks that do not come through Access. They have no user.
+// SkipPaths lets requests pass that match one of these [http.ServeMux] patterns, without
+// looking at their tokens, under the rules of jwkshttp.SkipPaths: for health
+// checks that do not come through Access. These requests have no user. Default: none.
 func SkipPaths(patterns ...string) MiddlewareOption {
 	return middlewareOption(func(c *middlewareConfig) { c.skip = append(c.skip, patterns...) })
 }
 
 // WithDevUser serves requests without a token as u, for development on a
-// machine that Access does not protect. Whoever reaches the service then is u:
-// never have it in the code of a deployed service without a condition.
-// [Validator.Middleware] says so in the log, as a warning of [slog.Default],
-// once. A request with a token is not affected: a bad one is refused. There is
-// no token behind it, so jwkshttp.TokenFromContext has none. Default: none, and
-// nothing in the environment changes that.
+// machine that Access does not protect. Anyone who reaches the service is then u, so
+// never leave it unconditionally in the code of a deployed service.
+// [Validator.Middleware] logs a warning about it with [slog.Default],
+// once. A request with a token is not affected: a bad token is refused. The development
+// user has no token, so jwkshttp.TokenFromContext returns false. Default: none, and
+// no environment variable changes that.
 func WithDevUser(u User) MiddlewareOption {
 	return middlewareOption(func(c *middlewareConfig) { c.dev = &u })
 }
 
-// WithErrorHandler lets f write the answer to every refusal, as
+// WithErrorHandler makes f write the answer to every refusal, as
 // jwkshttp.WithErrorHandler does. A nil f panics in [Validator.Middleware].
 func WithErrorHandler(f func(w http.ResponseWriter, r *http.Request, err error)) MiddlewareOption {
 	return middlewareOption(func(c *middlewareConfig) {
@@ -58,10 +58,10 @@ func WithErrorHandler(f func(w http.ResponseWriter, r *http.Request, err error))
 	})
 }
 
-// Middleware returns a function that lets a handler see only what Access let
-// through, with the visitor in [UserFromContext] and the token in
-// jwkshttp.TokenFromContext. The package documentation has the table of
-// answers. A nil option and a pattern that http.ServeMux refuses panic.
+// Middleware returns a function that wraps a handler, so that it gets only requests that
+// Access let through. [UserFromContext] returns the visitor and
+// jwkshttp.TokenFromContext the token. The package documentation lists the
+// answers to other requests. A nil option and a pattern that http.ServeMux refuses panic.
 func (v *Validator) Middleware(opts ...MiddlewareOption) func(http.Handler) http.Handler {
 	if v == nil {
 		panic("cfaccess: Middleware: the validator is nil")

@@ -24,18 +24,18 @@ type option func(*config) error
 func (o option) apply(c *config) error { return o(c) }
 
 // WithClientOptions adds options for the client that fetches the keys, such as
-// [jwks.WithLogger] or [jwks.WithMaxStale]. They come after the Validator's
-// own, [jwks.WithIssuer] and [jwks.WithJWKSURL], and win over these; given more
-// than once, they add up. Default: those of jwks.
+// [jwks.WithLogger] or [jwks.WithMaxStale]. They are applied after the Validator's
+// own, [jwks.WithIssuer] and [jwks.WithJWKSURL], and take precedence. It may be given more
+// than once. Default: none.
 func WithClientOptions(opts ...jwks.ClientOption) Option {
 	return option(func(c *config) error { c.clientOptions = append(c.clientOptions, opts...); return nil })
 }
 
 // WithVerifierOptions adds options for the verifier, such as [jwks.WithCheck],
-// or [jwks.WithAudience] for several applications. They come after the
-// Validator's own, [jwks.WithAudience], and win over it; given more than once,
-// they add up. Default: those of jwks. In particular the algorithm is up to the
-// key: Access publishes RSA keys for RS256 alone.
+// or [jwks.WithAudience] for several applications. They are applied after the
+// Validator's own [jwks.WithAudience], and take precedence. It may be given more than
+// once. Default: none. In particular, the key decides the
+// algorithm: Access publishes RSA keys for RS256 only.
 func WithVerifierOptions(opts ...jwks.VerifierOption) Option {
 	return option(func(c *config) error { c.verifierOptions = append(c.verifierOptions, opts...); return nil })
 }
@@ -54,8 +54,8 @@ func WithHTTPClient(c *http.Client) Option {
 	})
 }
 
-// WithBaseURL sets what takes the place of https://TEAM.cloudflareaccess.com,
-// for tests. It is the issuer too, and there a slash at its end counts. It must
+// WithBaseURL replaces https://TEAM.cloudflareaccess.com, for tests. The URL is also the
+// issuer, where a slash at its end counts. It must
 // be https, or http on a loopback host or with [jwks.AllowInsecureHTTP] among
 // the client options, and have no query; anything else is [jwks.ErrConfig].
 func WithBaseURL(url string) Option {

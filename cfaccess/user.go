@@ -10,7 +10,7 @@ import (
 	"github.com/seed-22400188/jwks/internal/strictjson"
 )
 
-// ErrNoEmail says that a token names no person: it is a service token, which
+// ErrNoEmail says that a token does not belong to a person: it is a service token, which
 // has neither an e-mail address nor an identity. It matches
 // [jwks.ErrTokenInvalid].
 var ErrNoEmail error = fmt.Errorf("%w: cfaccess: a service token, which has no e-mail and no identity", jwks.ErrTokenInvalid)
@@ -65,7 +65,7 @@ func text(v strictjson.Value) string {
 type userKey struct{}
 
 // UserFromContext returns the visitor of a request behind
-// [Validator.Middleware]. It is false where that was not there or skipped the
+// [Validator.Middleware]. It returns false if there was no middleware, or if it skipped the
 // path.
 func UserFromContext(ctx context.Context) (User, bool) {
 	switch v := ctx.Value(userKey{}).(type) {

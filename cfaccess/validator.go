@@ -101,8 +101,8 @@ func (v *Validator) Verify(ctx context.Context, token string) (*jwks.Token, erro
 	return v.verifier.Verify(ctx, token)
 }
 
-// VerifyUser verifies a token and says whose it is: a person's, or a service
-// token, whose Subject and Email are empty. The errors are those of
+// VerifyUser verifies a token and returns its user: a person, or a service
+// token, for which Subject and Email are empty. The errors are those of
 // [Validator.Verify].
 func (v *Validator) VerifyUser(ctx context.Context, token string) (User, error) {
 	t, err := v.Verify(ctx, token)
@@ -126,7 +126,7 @@ func (v *Validator) VerifyEmail(ctx context.Context, token string) (string, erro
 	return u.Email, nil
 }
 
-// Close ends the fetch of keys in flight and closes idle connections. It is
+// Close ends a fetch of keys that is under way and closes idle connections. It is
 // idempotent; afterwards Verify fails with [jwks.ErrClosed].
 func (v *Validator) Close() error {
 	err := v.client.Close()

@@ -1,5 +1,5 @@
 // Package dpop checks proofs of possession on the server side (RFC 9449, DPoP):
-// a token that is bound to a key passes only for the sender who has the key.
+// a token that is bound to a key is accepted only from a sender who has the key.
 //
 //	func protect(verifier *jwks.Verifier, next http.Handler) (http.Handler, error) {
 //		proofs, err := dpop.New()
@@ -9,14 +9,14 @@
 //		return jwkshttp.Middleware(verifier, jwkshttp.WithProof(proofs.Proof))(next), nil
 //	}
 //
-// The sender signs for each request a short JWT, the proof, that names the
-// method, the URL and the token, and sends it in the header field DPoP; the
+// For each request the sender signs a short JWT, the proof, which names the
+// method, the URL and the token, and sends it in the header field DPoP. The
 // token's "cnf" has the thumbprint of the key (section 6.1).
 //
 // # What a proof must be
 //
-// Section 4.3, in the order in which it is checked. The token has been verified
-// before, so strangers cannot make a service work on proofs.
+// These are the checks of section 4.3, in the order in which they are made. The token is
+// verified first, so strangers cannot make a service spend time on proofs.
 //
 //	the scheme is DPoP, not Bearer                       7.1, else invalid_token
 //	exactly one header field DPoP, at most 16 KiB        check 1
@@ -36,8 +36,8 @@
 //
 // # Errors
 //
-// What Prove returns matches [jwks.ErrTokenInvalid] and [jwks.ErrProofRequired],
-// or [jwks.ErrUnavailable] where it could not be decided: the replay store is
-// full or fails. Texts say what was expected and hold nothing of a proof or a
-// token. Package jwkshttp makes the challenges of section 7.1 from them.
+// An error of Prove matches [jwks.ErrTokenInvalid] and [jwks.ErrProofRequired],
+// or [jwks.ErrUnavailable] if the proof could not be judged because the replay store is
+// full or fails. The texts say what was expected and contain nothing from a proof or a
+// token. Package jwkshttp makes the challenges of section 7.1 from these errors.
 package dpop

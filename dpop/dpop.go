@@ -41,8 +41,7 @@ type Checker struct {
 	noNonce  func(nonce string) *nonceNeeded // section 9: use_dpop_nonce
 }
 
-// Option configures a [Checker]; the functions of this package are the only ones
-// that make one.
+// Option configures a [Checker]. Only the functions of this package make one.
 type Option interface{ apply(*config) error }
 
 type option func(*config) error
@@ -105,9 +104,9 @@ func New(opts ...Option) (*Checker, error) {
 }
 
 // WithMaxAge sets how old a proof may be by its iat (RFC 9449 section 11.1).
-// Default 60 s. It may also be 5 s ahead, whatever this is. A longer one is for
-// senders whose clocks are off, and makes the replay store hold more. Zero and
-// less are [jwks.ErrConfig].
+// Default 60 s. Independently of this, the iat may be up to 5 s in the future. A longer
+// age is for senders whose clocks are wrong, and makes the replay store larger. 0 and
+// negative values are [jwks.ErrConfig].
 func WithMaxAge(d time.Duration) Option {
 	return option(func(c *config) error {
 		if d <= 0 {
@@ -118,9 +117,9 @@ func WithMaxAge(d time.Duration) Option {
 	})
 }
 
-// WithAlgorithms sets the algorithms that proofs may be signed with, which
-// challenges name (RFC 9449 section 7.1, "algs"). Default: every asymmetric one
-// that [jwks.WithAlgorithms] knows. An empty list, an unknown or symmetric
+// WithAlgorithms sets the algorithms that proofs may be signed with, and which
+// challenges name (RFC 9449 section 7.1, "algs"). Default: all algorithms of
+// [jwks.WithAlgorithms]. An empty list, an unknown or symmetric
 // algorithm and "none" are [jwks.ErrConfig].
 func WithAlgorithms(algs ...string) Option {
 	return option(func(c *config) error {
@@ -137,24 +136,24 @@ func WithAlgorithms(algs ...string) Option {
 	})
 }
 
-// ReplayStore remembers which proofs were seen (RFC 9449 section 11.1). One
-// that replicas share makes a proof pass once among them all.
+// ReplayStore remembers which proofs were seen (RFC 9449 section 11.1). If replicas
+// share it, a proof is accepted only once by all of them together.
 type ReplayStore interface {
-	// Seen marks id, and says whether it was marked before: of any number of
-	// concurrent calls with one id exactly one is told false. id is the
-	// SHA-256 of the key's thumbprint and the proof's jti in base64url, of 43
-	// characters. It may be forgotten after until, when the proof is too old
-	// anyway. An error refuses the request with [jwks.ErrUnavailable]; so does
-	// one for want of room, as forgetting a proof early would let it pass again.
+	// Seen marks id, and reports whether it was already marked: of any number of
+	// concurrent calls with the same id, exactly one returns false. id is the
+	// SHA-256 of the key's thumbprint and the proof's jti in base64url, 43
+	// characters long. It may be forgotten after until, when the proof is too old
+	// anyway. An error refuses the request with [jwks.ErrUnavailable]. A store that is
+	// full must return an error: if it forgot a proof early, that would pass again.
 	Seen(ctx context.Context, id string, until time.Time) (bool, error)
 }
 
-// WithReplayStore sets where the proofs that were seen are kept. Default: in
-// memory, see [WithReplayCapacity], which is right for a single process. The
-// context of its calls is that of the verification, with a second of its own at
-// most: a store that does not answer by then refuses the request with
-// [jwks.ErrUnavailable], and one that ignores its context is left behind. nil is
-// [jwks.ErrConfig]. The nested module contrib/redis has one.
+// WithReplayStore sets where seen proofs are remembered. Default: in
+// memory, see [WithReplayCapacity], which is enough for a single process. The
+// context of its calls is that of the verification, limited to one second. If the store
+// does not answer by then, the request is refused with
+// [jwks.ErrUnavailable]; a call that ignores its context is abandoned. A nil store is
+// [jwks.ErrConfig]. The nested module contrib/redis has a store.
 func WithReplayStore(s ReplayStore) Option {
 	return option(func(c *config) error {
 		if s == nil {
@@ -165,11 +164,11 @@ func WithReplayStore(s ReplayStore) Option {
 	})
 }
 
-// WithReplayCapacity sets how many proofs are kept in memory, of which each
-// needs about 100 bytes until it is too old. Default 1,000,000: 15,000 requests
-// a second with the default of [WithMaxAge]. When it is full, requests are
-// refused with [jwks.ErrUnavailable]. Less than 1, and a [WithReplayStore]
-// beside it, are [jwks.ErrConfig].
+// WithReplayCapacity sets how many proofs are kept in memory, each in about 100 bytes
+// until it is too old. Default 1,000,000, enough for 15,000 requests
+// a second with the default of [WithMaxAge]. When the memory is full, requests are
+// refused with [jwks.ErrUnavailable]. Values below 1, and a combination with
+// [WithReplayStore], are [jwks.ErrConfig].
 func WithReplayCapacity(n int) Option {
 	return option(func(c *config) error {
 		if n < 1 {
@@ -180,13 +179,13 @@ func WithReplayCapacity(n int) Option {
 	})
 }
 
-// WithNonces makes proofs carry a nonce of this service (RFC 9449 section 9),
-// which limits what can be signed in advance for later. A nonce serves for the
-// period in which it was given out and the next one. Nothing is stored: replicas
+// WithNonces requires proofs to contain a nonce from this service (RFC 9449 section 9),
+// so that proofs cannot be signed long in advance. A nonce is valid in the period every in
+// which it was given out and in the next one. Nothing is stored: replicas
 // with the same secret and period accept each other's nonces. A proof without
-// a valid one is refused with the challenge use_dpop_nonce and the current nonce
-// in the header field DPoP-Nonce; a request with the nonce of the last period
-// is served and told the current one. Default: off. A secret of less than 32
+// a valid nonce is refused with the challenge use_dpop_nonce and the current nonce
+// in the header field DPoP-Nonce. A request with the nonce of the previous period
+// is served, and its answer has the current one. Default: off. A secret of fewer than 32
 // bytes and a period of 0 or less are [jwks.ErrConfig]. The secret is copied.
 func WithNonces(secret []byte, every time.Duration) Option {
 	secret = slices.Clone(secret)
@@ -202,13 +201,13 @@ func WithNonces(secret []byte, every time.Duration) Option {
 	})
 }
 
-// WithTarget says which URL the sender asked for, where a proxy in front of the
-// service ends TLS or rewrites host or path, or where [http.StripPrefix] took a
-// part of the path away: f returns what a proof's htu must be, such as
+// WithTarget sets how to find the URL that the sender requested, if a proxy in front of
+// the service ends TLS or rewrites host or path, or if [http.StripPrefix] removed a
+// part of the path: f returns what a proof's htu must be, such as
 // "https://api.example.com"+r.URL.EscapedPath(). A query and a fragment do not
-// matter. It must not believe a header that the sender may set. Default: the
-// scheme that r.TLS tells, r.Host, and the path of r.URL. What is not an
-// absolute URL refuses the request with [jwks.ErrUnavailable]. A nil f is
+// matter. f must not trust a header that the sender can set. Default: the
+// scheme according to r.TLS, r.Host, and the path of r.URL. If f does not return an
+// absolute URL, the request is refused with [jwks.ErrUnavailable]. A nil f is
 // [jwks.ErrConfig].
 func WithTarget(f func(r *http.Request) string) Option {
 	return option(func(c *config) error {

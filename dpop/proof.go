@@ -17,12 +17,11 @@ import (
 	"github.com/seed-22400188/jwks/internal/show"
 )
 
-// Proof returns what a request brings to show that its sender has the key of a
-// token bound to it, for jwkshttp.WithProof or [jwks.ContextWithProof]. It
-// looks at nothing yet, and its error is always nil: a request without a proof
-// is fine where its token is not bound to a key. [jwks.Verifier] has the proof
-// judged once the token has been verified; each time counts as one use, so a
-// second verification for one request is a replay.
+// Proof returns the proof of a request, for jwkshttp.WithProof or
+// [jwks.ContextWithProof]. It does not check anything yet, and its error is always nil: a
+// request needs no proof if its token is not bound to a key. [jwks.Verifier] has the proof
+// judged once the token has been verified. Each time counts as one use, so a
+// second verification for the same request is a replay.
 //
 // The request must be as the sender made it: its Authorization header, method
 // and URL are read when the proof is judged.

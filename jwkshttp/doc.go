@@ -1,6 +1,5 @@
-// Package jwkshttp puts the verification of tokens in front of net/http
-// handlers, and answers those that do not pass as OAuth 2.0 bearer token usage
-// (RFC 6750) says.
+// Package jwkshttp verifies tokens in front of net/http handlers, and answers requests
+// that do not pass as RFC 6750 (OAuth 2.0 Bearer Token Usage) describes.
 //
 //	func things(w http.ResponseWriter, r *http.Request) {
 //		token, _ := jwkshttp.TokenFromContext(r.Context())
@@ -14,12 +13,12 @@
 //		return mux
 //	}
 //
-// A protected handler is tested with package jwkstest, which signs real tokens.
+// To test a protected handler use package jwkstest, which signs real tokens.
 //
 // # Requests and answers
 //
-// The answers of a middleware that requires the scope "read". Where the table
-// names an option, the middleware has it; "header, cookie" stands for
+// These are the answers of a middleware that requires the scope "read". If a row
+// names an option, the middleware has that option too; "header, cookie" stands for
 // WithExtractors(FromHeader("X-Token"), FromCookie("token")).
 //
 //	request                                               answer
@@ -78,9 +77,9 @@
 //	SkipPaths("/docs/"): GET /docs/..;/a                  no token
 //	SkipPaths("/docs/"): GET /docs                        no token
 //
-// Several places are looked at in order, and the first that holds anything
-// decides. Form bodies and queries are not looked at (RFC 6750 sections 2.2 and
-// 2.3 advise against them); an [Extractor] of your own may.
+// Several places are searched in order, and the first that has anything
+// decides. Form bodies and queries are not searched (RFC 6750 sections 2.2 and
+// 2.3 advise against them); an [Extractor] of your own may search them.
 //
 // The answers, with the status text as the body unless [WithErrorHandler] says
 // otherwise:
@@ -96,36 +95,35 @@
 //	unavailable           503     -
 //	broken                500     -
 //
-// [WithRealm] and [WithResourceMetadata] put their parameters into each of
-// these challenges. Descriptions are fixed texts: which issuers are trusted,
-// which keys exist and what was wrong with a token is for the error handler's
-// log only.
+// [WithRealm] and [WithResourceMetadata] add their parameters to each of
+// these challenges. The descriptions are fixed texts: callers are not told which issuers
+// are trusted, which keys exist or what was wrong with a token. Only the error handler
+// and the log are.
 //
-// Where [RequireClaim] or [Require] refuses a valid token the answer is 403 too,
-// without a challenge; [RequireAnyScope] answers as [RequireScopes] does.
+// If [RequireClaim] or [Require] refuses a valid token, the answer is also 403, but
+// without a challenge; [RequireAnyScope] answers like [RequireScopes].
 //
-// Unavailable is no verdict on the token: an issuer that cannot be reached
-// never logs anyone out, so there is no challenge that would make a client
-// throw its token away. Retry-After says when the next attempt is due, if that
-// is known.
+// "Unavailable" is not a verdict on the token. There is no challenge, which would make
+// clients discard their tokens: an issuer that cannot be reached logs nobody out.
+// Retry-After says when the next attempt is due, if that is known.
 //
 // A page of another origin, whose request has an Origin header, may read
-// WWW-Authenticate, Retry-After and DPoP-Nonce: Access-Control-Expose-Headers
-// says so. All else of CORS is for a middleware in front.
+// WWW-Authenticate, Retry-After and DPoP-Nonce: the answer lists them in
+// Access-Control-Expose-Headers. For the rest of CORS, put a middleware in front.
 //
-// [WithLogger] writes a line for each refusal, [OnRefusal] tells the program, and
-// [EndAtExpiry] ends streams with their token.
+// [WithLogger] logs each refusal, [OnRefusal] passes it to a function, and
+// [EndAtExpiry] ends streams together with their token.
 //
-// Refusals carry no Cache-Control, except with a nonce: no cache keeps an answer
+// Refusals have no Cache-Control, except those with a nonce: caches do not keep responses
 // with these statuses unless told to (RFC 9111 section 4.2.2, RFC 9110 section
 // 15.1).
 //
 // # Tokens bound to a key
 //
-// With [WithProof], a token that is bound to a key (RFC 7800) passes for the
-// sender who has the key. Package dpop checks DPoP proofs, which come with the
-// scheme DPoP beside Bearer; [ClientCertificate] is for mutual TLS and leaves
-// Bearer alone. The answers with proofs of package dpop:
+// With [WithProof], a token that is bound to a key (RFC 7800) passes if its sender
+// proves possession of that key. Package dpop checks DPoP proofs, and adds the
+// scheme DPoP to Bearer; [ClientCertificate] is for mutual TLS and adds no scheme.
+// These are the answers with proofs of package dpop:
 //
 //	request                                               status  WWW-Authenticate
 //	--------------------------------------------------------------------------

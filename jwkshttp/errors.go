@@ -11,25 +11,25 @@ import (
 	"github.com/seed-22400188/jwks"
 )
 
-// What a custom error handler may see besides the two classes
-// [jwks.ErrTokenInvalid] and [jwks.ErrUnavailable], to neither of which these
-// belong. Find them with [errors.Is].
+// Errors that a custom error handler may get besides those of the two classes
+// [jwks.ErrTokenInvalid] and [jwks.ErrUnavailable]. They belong to neither class. Test for
+// them with [errors.Is].
 var (
-	// ErrNoToken says that no place that was looked at holds a token: 401 with
-	// a bare challenge (RFC 6750 section 3.1).
+	// ErrNoToken says that no token was found in any of the places searched: 401 with
+	// a challenge without an error code (RFC 6750 section 3.1).
 	ErrNoToken = errors.New("jwkshttp: no token in the request")
 
-	// ErrMalformed says that the request does not carry its token in the one
-	// way that it must: 400 invalid_request (RFC 6750 section 3.1).
+	// ErrMalformed says that the request does not carry exactly one well-formed token:
+	// 400 invalid_request (RFC 6750 section 3.1).
 	ErrMalformed = errors.New("jwkshttp: malformed credentials")
 
 	// ErrInsufficientScope says that a valid token lacks a scope of
 	// [RequireScopes]: 403 insufficient_scope (RFC 6750 section 3.1).
 	ErrInsufficientScope = errors.New("jwkshttp: insufficient scope")
 
-	// ErrForbidden says that a valid token is not enough here: a claim is not
-	// as [RequireClaim] wants, or a function of [Require] refused it. 403,
-	// without a challenge: another token of the same kind would not help.
+	// ErrForbidden says that a valid token is not enough: it does not have a claim that
+	// [RequireClaim] requires, or a function of [Require] refused it. 403
+	// without a challenge, because another token of the same kind would not help.
 	ErrForbidden = errors.New("jwkshttp: forbidden")
 )
 
@@ -41,12 +41,13 @@ func malformed(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...))
 }
 
-// StatusCode is the status that a refusal with err has by default, for handlers
+// StatusCode returns the status that a refusal with err has by default, for handlers
 // of [WithErrorHandler] and for services that call Verify themselves: 503 for
-// [jwks.ErrUnavailable], 401 for [jwks.ErrTokenInvalid], golang-jwt's own token
-// errors and [ErrNoToken], 400 for [ErrMalformed], 403 for
-// [ErrInsufficientScope], and 500 for anything else. Where several match, the first of these counts: a token that may be
-// fine is never called bad. A nil err is 200.
+// [jwks.ErrUnavailable], 403 for [ErrForbidden], 401 for [jwks.ErrTokenInvalid] and
+// [ErrNoToken], 400 for [ErrMalformed], 403 for [ErrInsufficientScope], 401 for
+// golang-jwt's own token errors, and 500 for anything else. If several match,
+// the first in this order counts, so that a token that may be good is never called bad. It
+// returns 200 for nil.
 func StatusCode(err error) int {
 	if err == nil {
 		return http.StatusOK
@@ -100,10 +101,11 @@ func isJWTError(err error) bool {
 	return slices.ContainsFunc(jwtErrors, func(sentinel error) bool { return errors.Is(err, sentinel) })
 }
 
-// Reason is a short constant word for a refusal, for metrics and logs: no_token
+// Reason returns a constant word for a refusal, for metrics and logs: no_token
 // for [ErrNoToken], malformed for [ErrMalformed], scope for
-// [ErrInsufficientScope], and what [jwks.Reason] says of all other errors. It is
-// "" for nil. The first that matches counts, in the order of [StatusCode].
+// [ErrInsufficientScope], forbidden for [ErrForbidden], and the word of [jwks.Reason] for
+// all other errors. It returns "" for nil. If several match, the first in the order of
+// [StatusCode] counts.
 func Reason(err error) string {
 	switch refusalFor(err) {
 	case refusedNoToken:

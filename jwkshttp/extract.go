@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Extractor looks for a token in one place of a request. "" and nil say that
-// this place holds none, and so does an error that matches [ErrNoToken]. Any
+// Extractor looks for a token in one place of a request. It returns "" and nil, or an
+// error that matches [ErrNoToken], if there is none. Any
 // other error ends the search: one that matches [jwks.ErrTokenInvalid] or
 // [jwks.ErrUnavailable] is answered as such, and any other as [ErrMalformed].
 type Extractor func(r *http.Request) (string, error)
@@ -16,8 +16,8 @@ type Extractor func(r *http.Request) (string, error)
 // BearerToken returns the token of the Authorization header (RFC 6750 section
 // 2.1). The scheme is Bearer in any case (RFC 9110 section 11.1), followed by
 // one or more spaces and one token of the characters that RFC 9110 section 11.2
-// allows. It is an [Extractor], the default one, and serves frameworks without
-// net/http middleware. The error matches one of:
+// allows. It is the default [Extractor], and can be called directly in frameworks
+// that do not use net/http middleware. The error matches one of:
 //
 //   - [ErrNoToken]: no Authorization header, an empty one, another scheme, or a
 //     token without a scheme;
@@ -25,7 +25,7 @@ type Extractor func(r *http.Request) (string, error)
 //     a comma list, anything after the token, a tab in place of the space, or
 //     a value that does not begin with the name of a scheme.
 //
-// It never shows the value.
+// The error never contains the value.
 func BearerToken(r *http.Request) (string, error) {
 	switch values := r.Header["Authorization"]; len(values) {
 	case 0:
@@ -37,9 +37,9 @@ func BearerToken(r *http.Request) (string, error) {
 	}
 }
 
-// FromHeader looks for a token that stands alone in a header field, such as
-// Cf-Access-Jwt-Assertion, or behind "Bearer ". An absent or empty header holds
-// no token; several of that name, a list, or another scheme are
+// FromHeader looks for a token in a header field such as Cf-Access-Jwt-Assertion, either
+// alone or after "Bearer ". If the header is absent or empty, there is
+// no token; several headers of that name, a list, or another scheme are
 // [ErrMalformed]. FromHeader("Authorization") is [BearerToken]. An empty name
 // panics.
 func FromHeader(name string) Extractor {
@@ -66,10 +66,10 @@ func FromHeader(name string) Extractor {
 	}
 }
 
-// FromCookie looks for a token in a cookie. An absent or empty cookie holds no
-// token; several of that name, and a value that no token can have, are
-// [ErrMalformed]. A browser sends cookies along with requests that another
-// site caused: a service that changes state needs a defence against that (RFC
+// FromCookie looks for a token in a cookie. If the cookie is absent or empty, there is no
+// token; several cookies of that name, and a value that cannot be a token, are
+// [ErrMalformed]. Browsers also send cookies with requests that another
+// site caused, so a service that changes state needs protection against that (RFC
 // 6265 section 8.2), for example [http.CrossOriginProtection]. An empty name
 // panics.
 func FromCookie(name string) Extractor {

@@ -10,19 +10,19 @@ import (
 )
 
 // ResourceMetadata is the metadata of a protected resource (RFC 9728 section
-// 2). Everything but Resource is optional, and what is empty or false is left
+// 2). All fields except Resource are optional, and empty or false ones are left
 // out of the document (RFC 9728 section 3.2).
 type ResourceMetadata struct {
 	// Resource is the resource identifier: an https URL without a fragment.
 	Resource string `json:"resource"`
-	// AuthorizationServers are the issuers whose tokens the resource takes.
+	// AuthorizationServers are the issuers whose tokens the resource accepts.
 	AuthorizationServers []string `json:"authorization_servers,omitempty"`
 	// JWKSURI is where the resource's own public keys are, not its issuers'.
 	JWKSURI string `json:"jwks_uri,omitempty"`
 	// ScopesSupported are the scopes that requests to the resource use.
 	ScopesSupported []string `json:"scopes_supported,omitempty"`
 	// BearerMethodsSupported are the ways to send a token (RFC 6750 section
-	// 2): "header", "body", "query". Middleware takes the header by default.
+	// 2): "header", "body", "query". Middleware reads only the header by default.
 	BearerMethodsSupported []string `json:"bearer_methods_supported,omitempty"`
 	// ResourceSigningAlgValuesSupported are the algorithms of signed responses.
 	ResourceSigningAlgValuesSupported []string `json:"resource_signing_alg_values_supported,omitempty"`
@@ -34,26 +34,29 @@ type ResourceMetadata struct {
 	ResourcePolicyURI string `json:"resource_policy_uri,omitempty"`
 	// ResourceTOSURI is the URL of the terms of service.
 	ResourceTOSURI string `json:"resource_tos_uri,omitempty"`
-	// TLSClientCertificateBoundAccessTokens: RFC 8705.
+	// TLSClientCertificateBoundAccessTokens says that the resource supports tokens
+	// bound to a client certificate (RFC 8705).
 	TLSClientCertificateBoundAccessTokens bool `json:"tls_client_certificate_bound_access_tokens,omitempty"`
-	// AuthorizationDetailsTypesSupported: RFC 9396.
+	// AuthorizationDetailsTypesSupported are the types of authorization details that
+	// the resource understands (RFC 9396).
 	AuthorizationDetailsTypesSupported []string `json:"authorization_details_types_supported,omitempty"`
-	// DPoPSigningAlgValuesSupported: RFC 9449.
+	// DPoPSigningAlgValuesSupported are the algorithms of DPoP proofs (RFC 9449).
 	DPoPSigningAlgValuesSupported []string `json:"dpop_signing_alg_values_supported,omitempty"`
-	// DPoPBoundAccessTokensRequired: RFC 9449.
+	// DPoPBoundAccessTokensRequired says that the resource accepts only tokens bound
+	// to a DPoP key (RFC 9449).
 	DPoPBoundAccessTokensRequired bool `json:"dpop_bound_access_tokens_required,omitempty"`
 	// SignedMetadata is a JWT with the same metadata (RFC 9728 section 2.2).
 	SignedMetadata string `json:"signed_metadata,omitempty"`
 }
 
-// ResourceMetadataHandler serves m, as it is now, for the path
-// /.well-known/oauth-protected-resource (RFC 9728 section 3; for a resource
-// with a path of its own, that path follows). It answers GET and HEAD with the
-// document and OPTIONS with 204, for pages of any origin (Access-Control-Allow-
-// Origin: *), and 405 to everything else. The answer has an ETag and may be
-// kept for an hour. It must be reachable without a token.
+// ResourceMetadataHandler serves m as it is now; later changes of m have no effect. Mount it
+// at /.well-known/oauth-protected-resource, followed by the resource's path if it has one
+// (RFC 9728 section 3), and make it reachable without a token. It answers GET and HEAD
+// with the document and OPTIONS with 204, for pages of any origin (Access-Control-Allow-
+// Origin: *), and everything else with 405. The answer has an ETag and may be
+// cached for an hour.
 //
-// A Resource that is no absolute URL panics.
+// It panics if Resource is not an absolute URL.
 func ResourceMetadataHandler(m ResourceMetadata) http.Handler {
 	if !isAbsolute(m.Resource) {
 		panic("jwkshttp: ResourceMetadataHandler: Resource is no absolute URL")

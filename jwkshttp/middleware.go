@@ -18,14 +18,13 @@ type TokenVerifier interface {
 	Verify(ctx context.Context, token string) (*jwks.Token, error)
 }
 
-// Middleware returns a function that puts a verification by v in front of a
-// handler: what the handler serves has a token that v verified, in
-// [TokenFromContext], but for what [AllowAnonymous] and [SkipPaths] let pass.
-// The package documentation has the table of answers to all other requests.
-// Nothing is exempt unless an option says so: a service that answers CORS
-// preflight requests does so in front of this middleware.
+// Middleware returns a function that wraps a handler. Every request that reaches the
+// handler has a token that v verified, which [TokenFromContext] returns, except for
+// requests that [AllowAnonymous] or [SkipPaths] lets pass. The package documentation has
+// the answers to all other requests. No request is exempt by default, not even OPTIONS: if
+// your service answers CORS preflight requests, do so in front of this middleware.
 //
-// A nil v, also a nil pointer of any type, and a bad option panic, see [Option].
+// Middleware panics if v is nil or a nil pointer, and for a bad option, see [Option].
 func Middleware(v TokenVerifier, opts ...Option) func(http.Handler) http.Handler {
 	if isNil(v) {
 		panic("jwkshttp: Middleware: the verifier is nil")

@@ -10,9 +10,8 @@ import (
 	"github.com/seed-22400188/jwks"
 )
 
-// Option configures [Middleware]. An option that cannot mean anything panics
-// there, at the start of the program, because it is a mistake in its text: the
-// panic names the option.
+// Option configures [Middleware]. A bad option makes Middleware panic, at the start of
+// the program, because it is a mistake in the code. The panic names the option.
 type Option interface{ apply(*config) error }
 
 type config struct {
@@ -37,9 +36,9 @@ type option func(*config) error
 func (o option) apply(c *config) error { return o(c) }
 
 // WithExtractors sets where to look for the token, in order. The first place
-// that holds anything decides, and the places after it are not looked at: a
-// good token never makes up for a bad or malformed one before it. Default: the
-// Authorization header alone ([BearerToken]). An empty list and a nil Extractor
+// that has anything decides, and later places are not searched: a
+// good token never makes up for a bad or malformed one before it. Default: only the
+// Authorization header ([BearerToken]). An empty list and a nil Extractor
 // panic.
 func WithExtractors(e ...Extractor) Option {
 	return option(func(c *config) error {
@@ -51,11 +50,11 @@ func WithExtractors(e ...Extractor) Option {
 	})
 }
 
-// RequireScopes requires all of these scopes of the token, see
-// [jwks.Token.Scopes]; given more than once, the scopes add up. Without them:
-// [ErrInsufficientScope]. The challenges of a 403, and of a 401 without a token,
-// name them (RFC 6750 section 3). Default: none. An empty list, and a scope that RFC
-// 6749 section 3.3 does not allow, panic.
+// RequireScopes requires the token to have all of these scopes, see
+// [jwks.Token.Scopes]. If it is given more than once, the scopes of all are required. A
+// token that lacks one is refused with [ErrInsufficientScope]. The challenges of a 403,
+// and of a 401 without a token, name the scopes (RFC 6750 section 3). Default: none. An
+// empty list, and a scope that RFC 6749 section 3.3 does not allow, panic.
 func RequireScopes(scopes ...string) Option {
 	return option(func(c *config) error {
 		if err := checkScopes("RequireScopes", scopes); err != nil {
@@ -70,32 +69,31 @@ func RequireScopes(scopes ...string) Option {
 	})
 }
 
-// AllowAnonymous passes a request without a token, also one with credentials of
-// another scheme: [TokenFromContext] then has none. A bad token is refused as
-// ever, and so is a missing one where [RequireScopes] or another Require option
-// asks for something. Default:
+// AllowAnonymous lets a request pass if it has no token, or only credentials of
+// another scheme; [TokenFromContext] then returns false. A bad token is still refused, and
+// so is a missing one if [RequireScopes] or another Require option is given. Default:
 // a token is required.
 func AllowAnonymous() Option {
 	return option(func(c *config) error { c.anonymous = true; return nil })
 }
 
-// SkipPaths passes requests that match one of these [http.ServeMux] patterns
-// without looking at them, for example "GET /healthz"; given more than once,
-// the patterns add up. Only a clean path matches, as it stands, because what lies
-// behind the middleware may read it in another way: one with "..", ".", "//", an
-// encoded slash or dot is not skipped, nor is one that, once decoded, has a
-// semicolon (a path parameter to some servers), a backslash, a percent sign, a
-// control character, invalid UTF-8 or a segment of dots alone, nor one that a mux
-// would redirect. The path is the one that the middleware sees, so
-// it has no prefix that [http.StripPrefix] took off before, and a pattern with
-// a host believes the Host header. Default: none. A pattern that http.ServeMux
+// SkipPaths lets requests pass that match one of these [http.ServeMux] patterns, without
+// looking at their tokens, for example "GET /healthz". If it is given more than once, all
+// patterns count. A path is skipped only if it matches exactly as it was sent and is
+// clean, because servers behind the middleware may read other paths differently. A path is
+// not clean if it has "..", ".", "//", an encoded slash or an encoded dot; if, once
+// decoded, it has a semicolon (which starts a path parameter in some servers), a backslash,
+// a percent sign, a control character, invalid UTF-8 or a segment of dots alone; or if a
+// mux would redirect it. The path is the one that the middleware sees, so
+// a prefix removed by [http.StripPrefix] in front of it is not part of it, and a pattern
+// with a host trusts the Host header. Default: none. A pattern that http.ServeMux
 // refuses panics, as do two that conflict; the same one twice is fine.
 func SkipPaths(patterns ...string) Option {
 	return option(func(c *config) error { c.skip = append(c.skip, patterns...); return nil })
 }
 
-// WithRealm sets the realm of challenges (RFC 9110 section 11.5). Default, and
-// "": none. A control character panics.
+// WithRealm sets the realm of challenges (RFC 9110 section 11.5). Default: none, as
+// with "". A control character panics.
 func WithRealm(realm string) Option {
 	return option(func(c *config) error {
 		if !quotable(realm) {
@@ -125,12 +123,12 @@ func isAbsolute(raw string) bool {
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && quotable(raw)
 }
 
-// WithErrorHandler lets f write the answer to every refusal: status and body.
-// WWW-Authenticate and Retry-After, where the table in the package
-// documentation has them, are set before f is called. err matches [ErrNoToken],
-// [ErrMalformed], [ErrInsufficientScope], [jwks.ErrTokenInvalid] or
-// [jwks.ErrUnavailable], unless a [TokenVerifier] of your own returned another;
-// [StatusCode] gives its status. err is for logs, not for the caller: it may
+// WithErrorHandler makes f write the answer to every refusal: status and body.
+// WWW-Authenticate and Retry-After are set before f is called, as the package
+// documentation describes. err matches [ErrNoToken],
+// [ErrMalformed], [ErrInsufficientScope], [ErrForbidden], [jwks.ErrTokenInvalid] or
+// [jwks.ErrUnavailable], unless a [TokenVerifier] of your own returned another error;
+// [StatusCode] returns its status. err is for logs, not for the caller: it may
 // quote the token's claims and name the issuers. Default: the status and its
 // text, as text/plain. A nil f panics.
 func WithErrorHandler(f func(w http.ResponseWriter, r *http.Request, err error)) Option {

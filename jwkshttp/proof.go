@@ -19,29 +19,28 @@ import (
 	"github.com/seed-22400188/jwks/internal/show"
 )
 
-// WithProof says how a request shows that its sender has the key that a token
-// is bound to ("cnf", RFC 7800): the Proof of package dpop's Checker, or
-// [ClientCertificate]. f is called for every request that is not skipped, with
-// credentials or without; nil and nil say that the request brings no proof.
-// Given more than once, the functions add up, and each confirmation method that
-// a token names must be proved by one of them. Default: none, and a token that
+// WithProof sets how a request proves that its sender has the key that a token
+// is bound to ("cnf", RFC 7800): f is the method Proof of package dpop's Checker, or the
+// result of [ClientCertificate]. It is called for every request that is not skipped, with
+// credentials or without; it returns nil and nil if the request has no proof.
+// If WithProof is given more than once, all functions are called, and each confirmation
+// method that a token names must be proved by one of them. Default: none, and a token that
 // is bound to a key is refused ([jwks.ErrProofRequired]).
 //
-// An error of f refuses the request, if it has credentials: as it is answered
-// where it matches [jwks.ErrUnavailable], [jwks.ErrTokenInvalid] or
-// [ErrMalformed], and otherwise as [jwks.ErrProofRequired].
+// If f returns an error and the request has credentials, the request is refused. The error
+// counts as [jwks.ErrProofRequired], unless it matches [jwks.ErrUnavailable],
+// [jwks.ErrTokenInvalid] or [ErrMalformed].
 //
 // A Proof, and an error of f or of Prove, may have more methods:
 //
 //   - Challenge() (scheme, params string): the challenge that offers this kind
-//     of proof, or the one for this error. With the scheme DPoP, tokens are
-//     read from an Authorization header with that scheme too, where
-//     [BearerToken] looks for them; such a token must be bound to a DPoP key
-//     (RFC 9449 section 7.1).
-//   - ResponseHeader() http.Header: header fields of the answer.
+//     of proof, or the one for this error. If the scheme is DPoP, [BearerToken] as an
+//     extractor also accepts tokens with that scheme in the Authorization header; such a
+//     token must be bound to a DPoP key (RFC 9449 section 7.1).
+//   - ResponseHeader() http.Header: header fields for the answer.
 //   - Confirms() []string: see [jwks.Proof].
 //
-// The handler's context does not hold the proof, which counts once. A nil f
+// The proof is not in the handler's context, because it can be used only once. A nil f
 // panics.
 func WithProof(f func(r *http.Request) (jwks.Proof, error)) Option {
 	return option(func(c *config) error {
@@ -53,15 +52,15 @@ func WithProof(f func(r *http.Request) (jwks.Proof, error)) Option {
 	})
 }
 
-// ClientCertificate makes a function for [WithProof] that proves tokens bound to
+// ClientCertificate returns a function for [WithProof] that proves tokens bound to
 // a client certificate (RFC 8705 section 3): the SHA-256 of the certificate of
-// the TLS connection must be the token's "x5t#S256". The server must ask for
-// certificates ([crypto/tls.Config].ClientAuth), whoever issued them.
+// the TLS connection must be the token's "x5t#S256". The server must request
+// certificates ([crypto/tls.Config].ClientAuth); it does not matter who issued them.
 //
-// f gives the certificate where a proxy ends TLS, from a header that the proxy
-// always sets, or nil if there is none; it must not believe a header that the
-// sender may set. A nil f takes the first certificate of the request's TLS
-// connection. Without a certificate there is no proof.
+// If a proxy ends TLS, f returns the certificate from a header that the proxy
+// always sets, or nil if there is none; it must not trust a header that the
+// sender can set. With a nil f, the first certificate of the request's TLS
+// connection is used. Without a certificate there is no proof.
 func ClientCertificate(f func(r *http.Request) *x509.Certificate) func(r *http.Request) (jwks.Proof, error) {
 	if f == nil {
 		f = peerCertificate

@@ -16,9 +16,9 @@ import (
 // requirement is something that a valid token must have to be let in here.
 type requirement func(ctx context.Context, t *jwks.Token) error
 
-// RequireAnyScope requires one of these scopes of the token; given more than
-// once, one of each list. Without it: [ErrInsufficientScope]. The challenges
-// name all of them, as they do for [RequireScopes]. Default: none. An empty
+// RequireAnyScope requires the token to have one of these scopes; if it is given more than
+// once, one of each list. A token without it is refused with [ErrInsufficientScope]. The
+// challenges name all of the scopes, as for [RequireScopes]. Default: none. An empty
 // list, and a scope that RFC 6749 section 3.3 does not allow, panic.
 func RequireAnyScope(scopes ...string) Option {
 	return option(func(c *config) error {
@@ -37,12 +37,12 @@ func RequireAnyScope(scopes ...string) Option {
 	})
 }
 
-// RequireClaim requires a claim as [jwks.WithClaim] does: it is one of values, or
-// an array with one of them, and a name that begins with "/" is a JSON Pointer.
-// The difference is the answer: a token without it is valid, and its bearer not
-// welcome here: 403, [ErrForbidden]. For roles and groups. Given more than once,
-// all must hold. Default: none. A malformed name, an empty list and an empty
-// value panic.
+// RequireClaim requires a claim as [jwks.WithClaim] does: it must be one of values, or
+// an array that contains one of them, and a name that begins with "/" is a JSON Pointer.
+// The difference is the answer: a token without the claim is valid, but its sender may not
+// do this, so the answer is 403 and the error [ErrForbidden]. Use it for roles and groups.
+// If it is given more than once, all must hold. Default: none. A malformed name, an empty
+// list and an empty value panic.
 func RequireClaim(name string, values ...string) Option {
 	return option(func(c *config) error {
 		path, err := claims.ParsePath(name)
@@ -68,10 +68,10 @@ func RequireClaim(name string, values ...string) Option {
 	})
 }
 
-// Require adds a check of the program's own on a token that verified and has the
-// required scopes and claims: whether its bearer may be here. Its error is
-// answered with 403 and matches [ErrForbidden], or with 503 if it matches
-// [jwks.ErrUnavailable]. The context is that of the request. Given more than
+// Require adds a check of your own: whether the sender of a token may do this. It runs once
+// the token has verified and has the required scopes and claims. An error of f is
+// answered with 403 and matches [ErrForbidden], or is answered with 503 if it matches
+// [jwks.ErrUnavailable]. The context is that of the request. If it is given more than
 // once, all must hold; they run in order, up to the first error. f must be safe
 // for concurrent use. Default: none. A nil f panics.
 func Require(f func(ctx context.Context, t *jwks.Token) error) Option {

@@ -19,7 +19,7 @@ import (
 	"github.com/seed-22400188/jwks/internal/show"
 )
 
-// Clients makes one source for [StatusHandler] of clients. A nil client panics.
+// Clients combines clients into one source for [StatusHandler]. A nil client panics.
 func Clients(c ...*jwks.Client) interface{ Status() []jwks.Status } {
 	if slices.Contains(c, nil) {
 		panic("jwkshttp: Clients: a client is nil")
@@ -37,17 +37,18 @@ func (c clients) Status() []jwks.Status {
 	return all
 }
 
-// StatusHandler shows how the keys are: whether they are fresh, how old they
-// are and until when they serve, which there are, which entries of a key set are
-// not usable and why, and what went wrong last. [*jwks.Issuers] is a source, and
-// [Clients] makes one of clients. It does no I/O.
+// StatusHandler shows the state of the keys: whether they are fresh, how old they
+// are and until when they can be used, their kids, which entries of a key set are
+// not usable and why, and the last error. [*jwks.Issuers] is a source, and
+// [Clients] makes one from clients. The handler does no I/O.
 //
-// People get a page, which needs no script and loads nothing; programs whose
+// People get a page, which needs no script and loads nothing else. Programs whose
 // Accept header names application/json and not text/html get {"clients": […]}
-// with a [jwks.Status] each. The page is in the order of urgency, the JSON in
-// that of the sources. Neither holds a key, a token, or the query of a URL; but
-// which issuers a service trusts is not for everybody, so put it behind what
-// protects other internal pages. GET and HEAD, else 405. A nil source panics.
+// with a [jwks.Status] for each client. The page lists the most urgent client first, the
+// JSON follows the order of the sources. Neither contains a key, a token, or the query of
+// a URL. But both show which issuers the service trusts, so protect the handler like other
+// internal pages. It answers GET and HEAD, and other methods with 405. A nil source
+// panics.
 func StatusHandler(sources ...interface{ Status() []jwks.Status }) http.Handler {
 	for _, s := range sources {
 		if isNil(s) {

@@ -15,9 +15,9 @@ import (
 
 // WithLogger logs one line per refusal: status, reason (see [Reason]), what was
 // wrong (error), method, and the pattern of the mux that routed the request here,
-// if one did. A 503 is a warning, a 500 an error, everything else info: whoever
-// is refused is the caller's affair as a rule. The token is never in it, nor is
-// the path, which may hold secrets. Default: nowhere. A nil l panics.
+// if one did. A 503 is a warning, a 500 an error, and everything else info, because it is
+// usually the caller's mistake. The line never contains the token, nor
+// the path, which may contain secrets. Default: nothing is logged. A nil l panics.
 func WithLogger(l *slog.Logger) Option {
 	return option(func(c *config) error {
 		if l == nil {
@@ -28,12 +28,12 @@ func WithLogger(l *slog.Logger) Option {
 	})
 }
 
-// OnRefusal calls f for every refusal, before it is answered; the answer stays
-// what it is, which is what sets it apart from [WithErrorHandler]: for metrics
-// and audit logs. Given more than once, each is called. f runs in the goroutine
-// of the request. err is for logs, not for the caller, and never holds the token
+// OnRefusal calls f for every refusal, before it is answered, for metrics and audit
+// logs. Unlike a handler of [WithErrorHandler], f does not write the answer. If it is given
+// more than once, each function is called. f runs in the goroutine
+// of the request. err is for logs, not for the caller, and never contains the token
 // unless a [TokenVerifier] or an [Extractor] of your own put it there. Default:
-// nobody. A nil f panics.
+// none. A nil f panics.
 func OnRefusal(f func(r *http.Request, err error)) Option {
 	return option(func(c *config) error {
 		if f == nil {
@@ -44,12 +44,12 @@ func OnRefusal(f func(r *http.Request, err error)) Option {
 	})
 }
 
-// EndAtExpiry ends the context of a request when its token does, at
-// [jwks.Token.ValidUntil]: for streams, WebSockets and long polls, whose token
-// was checked once and would serve for hours. The handler has to watch
+// EndAtExpiry ends the context of a request when its token expires, at
+// [jwks.Token.ValidUntil]. It is for streams, WebSockets and long polls, whose token
+// is checked once and would otherwise be good for hours. The handler has to watch
 // r.Context(); [context.Cause] then matches [jwt.ErrTokenExpired] and
-// [jwks.ErrTokenInvalid]. A token without "exp" ends nothing. The context ends by
-// the clock of the machine, also where [jwks.WithNow] gave the verifier another.
+// [jwks.ErrTokenInvalid]. Without an "exp" the context does not end early. It ends by
+// the clock of the machine, even if the verifier has another ([jwks.WithNow]).
 // Default: off.
 func EndAtExpiry() Option {
 	return option(func(c *config) error { c.endAtExpiry = true; return nil })

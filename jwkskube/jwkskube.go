@@ -1,13 +1,13 @@
 // Package jwkskube verifies the service account tokens of a Kubernetes cluster
-// from inside of it:
+// from inside the cluster:
 //
 //	options, err := jwkskube.InCluster()
 //	client, err := jwks.NewClient(options...)
 //	verifier, err := jwks.NewVerifier(client, jwks.WithAudience("orders-api"))
 //
-// The keys come from the API server, which asks for the pod's own token and has
-// a certificate of the cluster's own authority. Discovery is left alone: it may
-// name an address that pods do not reach.
+// The keys come from the API server, which requires the pod's own token and has
+// a certificate of the cluster's own authority. Discovery is not used, because it may
+// name an address that pods cannot reach.
 package jwkskube
 
 import (
@@ -92,10 +92,10 @@ func newConfig(opts []Option) (*config, error) {
 }
 
 // Issuer returns the issuer of the cluster's service account tokens, as the
-// pod's own token names it: for [jwks.TrustIssuer]. It reads that file now.
+// pod's own token names it: for [jwks.TrustIssuer]. It reads the token file once.
 //
-// Errors match [jwks.ErrConfig] and, where there is no file, [fs.ErrNotExist];
-// they name the file and never hold the token.
+// Errors match [jwks.ErrConfig] and, if there is no file, [fs.ErrNotExist];
+// they name the file and never contain the token.
 func Issuer(opts ...Option) (string, error) {
 	c, err := newConfig(opts)
 	if err != nil {
@@ -106,12 +106,12 @@ func Issuer(opts ...Option) (string, error) {
 
 // InCluster returns the options of a [jwks.Client] for the cluster's service
 // account tokens: the issuer of [Issuer]; the keys at /openid/v1/jwks of the API
-// server, whose certificate must be of the authority in ca.crt; and the pod's
-// own token, which goes to the API server alone. Both files are read anew for
-// each fetch, as Kubernetes replaces them. They must be there and readable now;
-// errors are those of [Issuer].
+// server, whose certificate must be issued by the authority in ca.crt; and the pod's
+// own token, which is sent only to the API server. Both files are read again for
+// each fetch, because Kubernetes replaces them. They must exist and be readable now;
+// errors are as for [Issuer].
 //
-// It sets [jwks.WithHTTPClient]; options that come after these win.
+// It sets [jwks.WithHTTPClient]. Options given after these take precedence.
 func InCluster(opts ...Option) ([]jwks.ClientOption, error) {
 	c, err := newConfig(opts)
 	if err != nil {

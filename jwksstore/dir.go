@@ -24,19 +24,19 @@ const (
 	maxRecord = 64 << 20  // more than any record that a client saves with a reasonable WithMaxDocumentSize
 )
 
-// Dir makes a store in a directory, of one file a record. The directory is made
-// with mode 0700 if it is missing; its parents are not. Files have mode 0600.
+// Dir makes a store in a directory, with one file per record. If the directory is
+// missing, it is made with mode 0700, but its parents are not. Files have mode 0600.
 //
-// A save writes a temporary file beside the record, syncs it, and renames it, so
-// that a process that is killed, or several that save at once, leave a whole
-// record: the old one or one of the new ones. Dir removes temporary files that
-// are older than an hour: they are of processes that died. It is meant for a
-// local disk: what a network file system makes of rename is for that to say.
+// Save writes a temporary file beside the record, syncs it, and renames it. So
+// a complete record remains, the old one or a new one, even if a process is killed or
+// several save at once. Dir removes temporary files
+// older than an hour, which are from processes that died. It is meant for a
+// local disk: a network file system may not rename atomically.
 //
 // An empty path, a path that is not a directory, and a directory that its group
-// or others can write to are errors: who can write there cannot add a key, but
-// can bring an older set back within its time. On Windows permissions are not
-// looked at.
+// or others can write to are errors. Someone who can write there cannot add a key, but
+// can restore an older set that has not expired. On Windows, permissions are not
+// checked.
 func Dir(path string) (jwks.Store, error) {
 	if path == "" {
 		return nil, errors.New("jwksstore: the path is empty")

@@ -8,8 +8,8 @@ import (
 	"github.com/seed-22400188/jwks"
 )
 
-// Memory makes a store in the memory of this process: for tests, of several
-// clients that share it or of one that is made anew. It never fails and is not a
+// Memory makes a store in the memory of this process, for tests in which several
+// clients share a store or a client is restarted. It never fails and is not a
 // [jwks.Leaser].
 func Memory() jwks.Store { return &memory{records: make(map[string][]byte)} }
 

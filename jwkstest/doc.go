@@ -1,5 +1,5 @@
-// Package jwkstest is a fake token issuer for tests of services that verify
-// JSON Web Tokens, as net/http/httptest is a fake web server. It publishes a
+// Package jwkstest provides a fake token issuer for tests of services that verify
+// JSON Web Tokens, as net/http/httptest provides a fake web server. The issuer publishes a
 // discovery document (OpenID Connect Discovery 1.0 section 4) and a key set
 // (RFC 7517), signs tokens, rotates its keys, and misbehaves on demand.
 //
@@ -12,19 +12,18 @@
 //		}
 //	}
 //
-// [Issuer.HTTPClient] reaches the issuer in memory: no socket, no port, no
-// goroutine, so it works inside a testing/synctest bubble, where a cache's
-// hour passes in no time. [Issuer.Handler] serves the same documents on a real
-// socket for code whose HTTP client cannot be replaced.
+// [Issuer.HTTPClient] reaches the issuer in memory, without a socket, port or
+// goroutine, so it works inside a testing/synctest bubble, where an hour
+// passes in no time. [Issuer.Handler] serves the same documents on a real
+// socket, for code whose HTTP client cannot be replaced.
 //
 // # Keys
 //
-// Private keys are made once and used again by later issuers of the same
-// process, because making an RSA key costs more than the rest of a test. No two
-// open issuers and no two keys of one issuer share a key, so a token of one
-// issuer never verifies under another's key. The key IDs of every issuer are k1, k2
-// and so on: equal IDs of different issuers are what a verifier has to
-// tell apart.
+// Private keys are reused by later issuers of the same
+// process, because making an RSA key takes longer than the rest of a test. Open issuers
+// never share a key, so a token of one issuer never verifies with another's key. The key
+// IDs of every issuer are k1, k2 and so on, because a verifier must not confuse keys with
+// the same ID from different issuers.
 //
-// These keys belong in tests only: nothing here protects a private key.
+// Use these keys only in tests: nothing here protects a private key.
 package jwkstest

@@ -28,7 +28,7 @@ const (
 	faultRedirect
 )
 
-// None is no fault: it ends the one set before.
+// None is no fault: it ends the fault that was set before.
 func None() Fault { return Fault{} }
 
 // Status answers every request with this status code and a short JSON object
@@ -46,11 +46,11 @@ func Status(code int) Fault {
 // longer than the request's context.
 func Delay(d time.Duration) Fault { return Fault{kind: faultDelay, delay: d} }
 
-// Body answers 200 with these bytes as the document and without an ETag: a
-// broken document, or one with keys of your own. Nothing checks the bytes.
+// Body answers 200 with these bytes as the document, and without an ETag: for a
+// broken document, or one with keys of your own. The bytes are not checked.
 func Body(document []byte) Fault { return Fault{kind: faultBody, body: bytes.Clone(document)} }
 
-// Hang takes the request and never answers. It ends with the request's context,
+// Hang accepts the request and never answers. It ends with the request's context,
 // or with [Issuer.Close].
 func Hang() Fault { return Fault{kind: faultHang} }
 
@@ -60,20 +60,20 @@ func Hang() Fault { return Fault{kind: faultHang} }
 func DropConnection() Fault { return Fault{kind: faultDrop} }
 
 // Redirect answers 302 with url, which may be relative, as its Location (RFC
-// 9110 section 15.4.3). Nothing checks url. A redirect to the issuer's
-// own document is a loop for as long as the fault lasts.
+// 9110 section 15.4.3). The url is not checked. A redirect to the issuer's
+// own document is a loop as long as the fault lasts.
 func Redirect(url string) Fault { return Fault{kind: faultRedirect, url: url} }
 
-// SetFault makes both documents, the discovery document and the key set, answer
-// with f until the next call. At first there is none.
+// SetFault makes requests for both documents, the discovery document and the key set, be
+// answered with f until the next call. Default: [None].
 func (i *Issuer) SetFault(f Fault) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.fault = f
 }
 
-// SetJWKSFault makes the key set answer with f until the next call, whatever
-// [Issuer.SetFault] says. After [None] the key set follows SetFault again.
+// SetJWKSFault makes requests for the key set be answered with f until the next call,
+// whatever [Issuer.SetFault] says. After [None] the key set follows SetFault again.
 func (i *Issuer) SetJWKSFault(f Fault) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -37,8 +37,8 @@ type Issuer struct {
 	keepsKeysToTest bool                       // see New
 }
 
-// New starts an issuer for a test, which ends with tb.Cleanup. A bad option is
-// tb.Fatal.
+// New starts an issuer for a test and closes it with tb.Cleanup. A bad option fails the
+// test with tb.Fatal.
 func New(tb testing.TB, opts ...Option) *Issuer {
 	tb.Helper()
 	i, err := newIssuer(opts)
@@ -56,7 +56,7 @@ func New(tb testing.TB, opts ...Option) *Issuer {
 }
 
 // Start starts an issuer outside a test, for an example or a development
-// server. The caller closes it. A bad option panics.
+// server. The caller must close it. A bad option panics.
 func Start(opts ...Option) *Issuer {
 	i, err := newIssuer(opts)
 	if err != nil {
@@ -98,9 +98,9 @@ func (i *Issuer) URL() string { return i.url }
 // JWKSURL is where the key set is: /jwks below the issuer.
 func (i *Issuer) JWKSURL() string { return i.documents + "/jwks" }
 
-// AddKey makes a key for an algorithm of [WithAlgorithms] and publishes it
-// behind the others. It does not sign yet, as issuers publish a key before they
-// rotate to it; [WithKeyID] signs with it. It returns the key's ID. An unknown
+// AddKey makes a key for one of the algorithms of [WithAlgorithms], publishes it
+// after the others, and returns its ID. Tokens are not signed with it yet, because issuers
+// publish a key before they rotate to it; [WithKeyID] signs with it. An unknown
 // algorithm panics.
 func (i *Issuer) AddKey(alg string) (kid string) {
 	i.mu.Lock()
@@ -112,9 +112,9 @@ func (i *Issuer) AddKey(alg string) (kid string) {
 	return kid
 }
 
-// Rotate makes a key with the algorithm of the key that signs now, publishes it
-// and signs with it from now on. The one before stays published: tokens of both
-// verify until [Issuer.RemoveKey]. It returns the new key's ID.
+// Rotate makes a key with the algorithm of the current signing key, publishes it,
+// signs with it from now on, and returns its ID. The previous key stays published, so
+// tokens signed with either verify until [Issuer.RemoveKey].
 func (i *Issuer) Rotate() (kid string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -126,9 +126,9 @@ func (i *Issuer) Rotate() (kid string) {
 	return kid
 }
 
-// RemoveKey takes a key out of the key set; an ID that is not in it changes nothing.
-// If the key was the one that signs, the newest of those left signs from now
-// on; when none is left, the removed one goes on signing. [WithKeyID] signs with
+// RemoveKey removes a key from the key set; it does nothing if the ID is not in it.
+// If it was the signing key, the newest remaining key signs from now
+// on; if none is left, the removed key continues to sign. [WithKeyID] can sign with
 // a removed key.
 func (i *Issuer) RemoveKey(kid string) {
 	i.mu.Lock()
@@ -139,25 +139,25 @@ func (i *Issuer) RemoveKey(kid string) {
 	}
 }
 
-// Requests says how many requests the issuer got since it started.
+// Requests returns how many requests the issuer has received since it started.
 func (i *Issuer) Requests() Requests {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.requests
 }
 
-// Requests counts the GET and HEAD requests for each document, those that met a
-// fault included.
+// Requests counts the GET and HEAD requests for each document, including those answered
+// with a fault.
 type Requests struct {
 	Discovery   int // for the discovery document
 	JWKS        int // for the key set
 	NotModified int // of those for the key set, the ones answered 304 (RFC 9110 section 15.4.5)
 }
 
-// Close stops the issuer: requests that wait fail, and later ones find nobody
-// listening. [Issuer.Sign] still works, for tests of what happens when an issuer is
-// away. The keys of an issuer of [Start] may serve another issuer from now on;
-// those of [New] only when the test is over. Closing twice is fine.
+// Close stops the issuer: waiting requests fail, and later ones fail as if nothing
+// were listening. [Issuer.Sign] still works, for tests of what happens while an issuer is
+// down. The keys of an issuer made by [Start] may be reused by another issuer from now on;
+// those of an issuer made by [New] only when the test is over. It is idempotent.
 func (i *Issuer) Close() {
 	i.mu.Lock()
 	i.closed = true

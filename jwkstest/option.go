@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// Option configures an issuer. [New] and [Start] take it; the functions of this
-// package are the only ones that make one. Where an option is given twice, the last
-// one counts.
+// Option configures an issuer, for [New] and [Start]. Only the functions of this
+// package make one. If an option is given twice, the last one counts.
 type Option interface{ apply(*config) error }
 
 type option func(*config) error
@@ -23,7 +22,7 @@ type config struct {
 }
 
 // WithAlgorithms sets the issuer's first keys: one for each name, k1, k2 and so
-// on, of which the first signs. The default is RS256. Known are RS256, RS384,
+// on. The first one signs. Default: RS256. The names are RS256, RS384,
 // RS512, PS256, PS384, PS512 (2048 bits), ES256, ES384, ES512, EdDSA (RFC 7518
 // section 3.1, RFC 8037 section 3.1) and Ed25519 (RFC 9864 section 2.2); with
 // Go 1.27 and later also ML-DSA-44, ML-DSA-65 and ML-DSA-87 (RFC 9964). An
@@ -43,9 +42,9 @@ func WithAlgorithms(algs ...string) Option {
 	})
 }
 
-// WithPath gives the issuer a path, as the tenants of a shared host have. The
-// default is none. A slash at its end stays in the issuer identifier and is
-// left out of the documents' URLs (OpenID Connect Discovery 1.0 section 4.1).
+// WithPath gives the issuer a path, such as those of tenants on a shared host. Default:
+// none. A slash at its end is part of the issuer identifier but not
+// of the documents' URLs (OpenID Connect Discovery 1.0 section 4.1).
 // A path that contains {tenantid} makes a template like those of Microsoft
 // Entra: the issuer then answers for any segment in its place, and its
 // discovery document names the template. A query or a fragment is an error.
@@ -63,10 +62,10 @@ func WithPath(path string) Option {
 }
 
 // WithoutKeyIDs publishes keys without a "kid" and signs tokens without one (RFC
-// 7517 section 4.5, RFC 7515 section 4.1.4: it is optional), as issuers with a
+// 7517 section 4.5 and RFC 7515 section 4.1.4 make it optional), as some issuers with a
 // single key do. The key IDs that [Issuer.AddKey] and [Issuer.Rotate] return
-// still tell the keys apart for [Issuer.RemoveKey] and [WithKeyID]. The default
-// is to have key IDs.
+// still identify the keys for [Issuer.RemoveKey] and [WithKeyID]. Default: keys have a
+// kid.
 func WithoutKeyIDs() Option {
 	return option(func(c *config) error {
 		c.withoutKeyIDs = true
@@ -75,9 +74,9 @@ func WithoutKeyIDs() Option {
 }
 
 // WithBaseURL sets the issuer's scheme and host, for an issuer that
-// [Issuer.Handler] serves on a socket, or to tell several issuers apart. The
-// default is https://issuer.jwkstest.example. Anything but an http or https URL
-// of a host, with a path of its own for instance, is an error.
+// [Issuer.Handler] serves on a socket, or to tell several issuers apart. Default:
+// https://issuer.jwkstest.example. Anything but an http or https URL
+// of a host is an error, for example a URL with a path.
 func WithBaseURL(base string) Option {
 	return option(func(c *config) error {
 		u, err := url.Parse(base)

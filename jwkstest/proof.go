@@ -29,8 +29,8 @@ type ProofKey struct {
 	thumbprint string
 }
 
-// NewProofKey makes a key for proofs of this algorithm, one of those of
-// [WithAlgorithms]; ES256 is what most clients have. An unknown one panics.
+// NewProofKey makes a key for proofs with this algorithm, one of those of
+// [WithAlgorithms]. Most clients use ES256. An unknown algorithm panics.
 func NewProofKey(alg string) *ProofKey {
 	a, err := algorithmNamed(alg)
 	if err != nil {
@@ -64,8 +64,8 @@ func thumbprint(members map[string]any) string {
 // JWK returns the public key as a JWK, as proofs have it in their header.
 func (k *ProofKey) JWK() json.RawMessage { return append(json.RawMessage(nil), k.jwk...) }
 
-// PrivateJWK returns the private key as a JWK, for tests of what must not be
-// sent. It panics for a key that go-jose does not know, of ML-DSA.
+// PrivateJWK returns the private key as a JWK, for tests that a private key in a proof is
+// refused. It panics for an ML-DSA key, which go-jose does not support.
 func (k *ProofKey) PrivateJWK() json.RawMessage {
 	b, err := jose.JSONWebKey{Key: k.private}.MarshalJSON()
 	if err != nil {
@@ -110,11 +110,11 @@ func WithProofHeader(name string, value any) ProofOption {
 	return proofOption(func(p *proving) { p.header[name] = value })
 }
 
-// Proof makes the proof for one request (RFC 9449 section 4.2): the method, the
-// URL, and the token that goes with it; "" leaves "ath" out, as in a request to
-// a token endpoint. The header has typ dpop+jwt, alg and jwk, the claims a
-// random jti, htm, htu, ath, and iat of now, by the clock of package time. htu is
-// url as it is. A value that encoding/json cannot marshal panics.
+// Proof makes the proof for one request (RFC 9449 section 4.2): for the method, the
+// URL, and the token that is sent with it. With the token "", it leaves out "ath", as in a
+// request to a token endpoint. The header has typ dpop+jwt, alg and jwk. The claims are a
+// random jti, htm, htu, ath, and iat with the current time of package time. htu is
+// url unchanged. A value that encoding/json cannot marshal panics.
 func (k *ProofKey) Proof(method, url, token string, opts ...ProofOption) string {
 	p := proving{header: make(map[string]any), claims: make(map[string]any)}
 	for _, o := range opts {
@@ -134,8 +134,8 @@ func (k *ProofKey) Proof(method, url, token string, opts ...ProofOption) string 
 	return input + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
-// Authorize puts a token and a new proof for this very request into its header
-// fields Authorization and DPoP (RFC 9449 section 7.1), replacing those it has.
+// Authorize sets the header fields Authorization and DPoP of a request to a token and a
+// new proof for this request (RFC 9449 section 7.1).
 // htu is the URL of the request without query and fragment; for a request of
 // [net/http/httptest.NewRequest] that is what a server without TLS expects.
 func (k *ProofKey) Authorize(r *http.Request, token string, opts ...ProofOption) {
@@ -191,7 +191,7 @@ func CertificateConfirmation(c *x509.Certificate) map[string]any {
 	return map[string]any{"x5t#S256": base64.RawURLEncoding.EncodeToString(sum[:])}
 }
 
-// Confirmations joins claims "cnf" into one: a token that is bound in several
+// Confirmations joins several claims "cnf" into one, for a token that is bound in several
 // ways at once.
 func Confirmations(parts ...map[string]any) map[string]any {
 	all := make(map[string]any)

@@ -22,19 +22,18 @@ type signing struct {
 	header map[string]any
 }
 
-// WithKeyID signs with the issuer's key of this ID, also one that
-// [Issuer.RemoveKey] took out of the key set, or that [Issuer.AddKey] published
+// WithKeyID signs with the issuer's key of this ID, even if
+// [Issuer.RemoveKey] removed it from the key set, or [Issuer.AddKey] published it
 // ahead of time. An ID that the issuer never had only goes into the header, and
-// the key that signs by default signs. The default is the key of the last
-// [Issuer.Rotate].
+// the default key signs. Default: the key of the last [Issuer.Rotate].
 func WithKeyID(kid string) SignOption {
 	return signOption(func(s *signing) { s.kid = &kid })
 }
 
 // WithHeader sets a header parameter (RFC 7515 section 4), or removes it if
-// value is nil. It changes what the header says and nothing else: with "alg" or
-// "kid" it makes a token whose header does not tell the truth. The default
-// header has the "alg" and "kid" of the key that signs, and "typ" JWT.
+// value is nil. It changes only the header, not how the token is signed: with "alg" or
+// "kid" it makes a token whose header is false. The default
+// header has the "alg" and "kid" of the signing key, and "typ" JWT.
 func WithHeader(name string, value any) SignOption {
 	return signOption(func(s *signing) { s.header[name] = value })
 }
@@ -42,20 +41,21 @@ func WithHeader(name string, value any) SignOption {
 // Sign makes a token (RFC 7519, in the compact form of RFC 7515 section 7.1)
 // with these claims and, where claims lacks them:
 //
-//   - iss: [Issuer.URL]; of a template with {tenantid}, its place is taken by
+//   - iss: [Issuer.URL]; in a template, {tenantid} is replaced by
 //     the claim tid if that is a string
 //   - sub: "user"
 //   - iat: now, and exp: in an hour, by the clock of package time, which a
 //     testing/synctest bubble fakes
 //
 // A claim that is a [time.Time] is written as a NumericDate (RFC 7519 section
-// 2), in whole seconds: {"exp": time.Now().Add(time.Minute)}. A claim whose value is nil stays out, these four included; for a null, use
+// 2), in whole seconds: {"exp": time.Now().Add(time.Minute)}. A claim whose value is nil
+// is left out, even one of these four; for a null, use
 // json.RawMessage("null"). Other values are marshalled as they are, so that a
-// claim can have a wrong type. Sign leaves the map alone.
+// claim can have a wrong type. Sign does not change the map.
 //
-// The key of the last [Issuer.Rotate] signs, at the start the first one of
-// [WithAlgorithms]; what signs once it was removed, [Issuer.RemoveKey] says. A
-// value that encoding/json cannot marshal panics.
+// The key of the last [Issuer.Rotate] signs, or the first one of
+// [WithAlgorithms] if there was no rotation; [Issuer.RemoveKey] says which key signs
+// after that was removed. A value that encoding/json cannot marshal panics.
 func (i *Issuer) Sign(claims map[string]any, opts ...SignOption) string {
 	s := signing{header: make(map[string]any)}
 	for _, o := range opts {

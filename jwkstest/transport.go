@@ -12,19 +12,19 @@ import (
 	"strings"
 )
 
-// HTTPClient returns a new HTTP client that reaches this issuer in memory and
-// nothing else: there is no socket and no goroutine, so it works inside a
-// testing/synctest bubble. It answers for the issuer's host under http and
-// https alike, and compares no certificates. A request to any other host fails
+// HTTPClient returns a new HTTP client that reaches only this issuer, in memory:
+// there is no socket and no goroutine, so it works inside a
+// testing/synctest bubble. It reaches the issuer's host with http and
+// https alike, and checks no certificates. A request to any other host fails
 // as for a host that does not exist, with a [net.DNSError]; after
-// [Issuer.Close] requests fail as if nobody listened. Requests end with their
+// [Issuer.Close], requests fail as if nothing were listening. Requests end with their
 // context.
 func (i *Issuer) HTTPClient() *http.Client { return HTTPClient(i) }
 
 // HTTPClient returns one client that reaches several issuers in memory, each at
-// its own URL, as [Issuer.HTTPClient] reaches one: for services that trust more
-// than one issuer. [WithBaseURL] and [WithPath] tell issuers apart; two of the
-// same URL panic.
+// its own URL, as [Issuer.HTTPClient] does for one: for services that trust more
+// than one issuer. Give the issuers different URLs with [WithBaseURL] or [WithPath]; two
+// with the same URL panic.
 func HTTPClient(issuers ...*Issuer) *http.Client {
 	for n, i := range issuers {
 		for _, other := range issuers[:n] {
@@ -109,9 +109,9 @@ func (t transport) hosts() string {
 
 // Handler serves the issuer on a real socket, for code whose HTTP client cannot
 // be replaced. [WithBaseURL] must name the server's address; see the example.
-// The handler looks at the path of a request, not at its host, so it may stand
+// The handler looks at the path of a request, not at its host, so it can be mounted
 // next to other handlers but not below another path. [Hang] and [Delay] end
-// with the request's context, and where no answer comes, also after
+// with the request's context. If there is no answer, and after
 // [Issuer.Close], the connection is closed ([http.ErrAbortHandler]).
 func (i *Issuer) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -7,9 +7,10 @@ import (
 	"github.com/seed-22400188/jwks"
 )
 
-// Verifier returns a verifier for this issuer's tokens, over a client that
-// reaches it in memory; both end with the test. One of the audience options is
-// needed, as for [jwks.NewVerifier]. A bad option is tb.Fatal.
+// Verifier returns a verifier for this issuer's tokens, with a client that
+// reaches the issuer in memory and is closed when the test ends. One of the audience
+// options is required, as for [jwks.NewVerifier]. A bad option fails the test with
+// tb.Fatal.
 //
 //	verifier := issuer.Verifier(t, jwks.WithAudience("my-api"))
 //	handler := jwkshttp.Middleware(verifier)(next)

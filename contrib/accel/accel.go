@@ -1,8 +1,8 @@
 // Package accel checks the signatures of tokens faster than the standard
 // library, by preparing each key once.
 //
-// The standard library keeps nothing of a public key from one call to the next.
-// crypto/rsa prepares its modulus anew each time, and crypto/ecdsa and
+// The standard library keeps nothing that it computes from a public key between calls:
+// crypto/rsa prepares its modulus each time, and crypto/ecdsa and
 // crypto/ed25519 multiply the same point from scratch. A service that verifies
 // many tokens uses the same few keys all day, so this package keeps what depends
 // on the key alone:
@@ -11,11 +11,11 @@
 //	ES256                                      ECDSA with P-256
 //	EdDSA, Ed25519                             Ed25519
 //
-// It is for a client whose verification time matters; see README.md for what it
-// gains, and for what speaks against it.
+// It is for services whose verification time matters; README.md says how much it
+// gains, and why it is not the default.
 //
-// Everything here is public: keys, signatures and what is signed. So none of it
-// is written to run in constant time, and none of it may be used to sign.
+// Everything here is public: keys, signatures and what is signed. So the code
+// does not run in constant time, and must not be used to sign.
 package accel
 
 import (
@@ -30,15 +30,15 @@ import (
 
 // New returns an accelerator for RSA keys of 2048 to 4096 bits with an odd
 // exponent from 3 to 2^31-1, P-256 keys and Ed25519 keys. It declines other keys,
-// which the standard library then serves.
+// which the standard library then handles.
 //
-// It declines every key where it would be wrong or no gain to replace the
-// standard library: in FIPS 140-3 mode ([fips140.Enabled]) and in a build with
-// BoringCrypto, whose point is which module computes; under the build tag
-// purego; and on processors other than amd64, arm64 and ppc64le, see arch.go.
+// It declines all keys if replacing the standard library would be wrong or would gain
+// nothing: in FIPS 140-3 mode ([fips140.Enabled]) and in a build with
+// BoringCrypto, which require a validated module to compute; under the build tag
+// purego; and on architectures other than amd64, arm64 and ppc64le, see arch.go.
 //
-// A prepared key may be used by several goroutines at a time, and keeps no part
-// of the key that it was made from, nor of any signature.
+// A prepared key may be used by several goroutines at a time. It does not refer to the
+// key that it was made from, or to any signature.
 func New() jwks.Accelerator { return accelerator{} }
 
 type accelerator struct{}

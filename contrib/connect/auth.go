@@ -17,7 +17,7 @@ import (
 // errNoVerdict is a TokenVerifier that breaks its contract.
 var errNoVerdict = errors.New("jwksconnect: the verifier returned neither a token nor an error")
 
-// AuthFunc returns a function for connectrpc.com/authn: it gives the *[jwks.Token]
+// AuthFunc returns a function for connectrpc.com/authn. That returns the *[jwks.Token]
 // of a request, nil for a [Public] procedure, or a *[connect.Error] that says why
 // there is none. The package documentation has the table of its answers. A nil v
 // and a bad option panic, see [Option].

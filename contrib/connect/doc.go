@@ -1,5 +1,5 @@
-// Package jwksconnect verifies the bearer tokens of connect services: of the
-// Connect, gRPC and gRPC-Web protocols alike.
+// Package jwksconnect verifies the bearer tokens of connect services, with the
+// Connect, gRPC and gRPC-Web protocols.
 //
 //	client, err := jwks.NewClient(jwks.WithIssuer("https://login.example.com/"))
 //	verifier, err := jwks.NewVerifier(client, jwks.WithAudience("my-api"))
@@ -8,11 +8,11 @@
 //		jwksconnect.RequireScopes("/shop.Orders/Cancel", "orders:write"),
 //	)
 //
-// The function has the shape that connectrpc.com/authn takes: pass it to
-// authn.NewMiddleware, wrap the mux, and authn.GetInfo(ctx) has the *jwks.Token
-// in a method. authn runs in front of the handlers, so a call is refused before
-// its message is read. This package does not import it; the example has the dozen
-// lines that stand in for it.
+// The function has the type that connectrpc.com/authn expects: pass it to
+// authn.NewMiddleware and wrap the mux. In a method, authn.GetInfo(ctx) returns the
+// *jwks.Token. authn runs in front of the handlers, so a call is refused before
+// its message is read. This package does not import authn; the example shows the dozen
+// lines that replace it.
 //
 // # Calls and answers
 //
@@ -27,12 +27,12 @@
 //	the caller gave up meanwhile                      canceled, deadline_exceeded
 //	an error of neither class from a TokenVerifier    internal           500
 //
-// HTTP stands for unary calls of the Connect protocol, which also carry
+// The column HTTP is for unary calls of the Connect protocol, whose answers also have
 // WWW-Authenticate (RFC 6750 section 3) and Retry-After as headers. gRPC and
-// gRPC-Web would send them as trailers, where nobody looks for a challenge, so
-// they get none. Unavailable says when to come back in the RetryInfo of its
-// details, whatever the protocol.
+// gRPC-Web would send these as trailers, where no client looks for a challenge, so
+// they get none. With every protocol, unavailable says when to retry in the RetryInfo of its
+// details.
 //
-// Texts are fixed: which issuers are trusted and what was wrong with a token
-// stay on the server, where errors.Is and errors.As find them in the error.
+// The texts are fixed: callers are not told which issuers are trusted or what was wrong
+// with a token. On the server, errors.Is and errors.As find the reason in the error.
 package jwksconnect

@@ -17,12 +17,12 @@ import (
 	"github.com/seed-22400188/jwks/jwkshttp"
 )
 
-// Error makes of an error of Verify, or of package jwkshttp, the error of a
+// Error turns an error of Verify, or of package jwkshttp, into the error of a
 // call, for methods that verify tokens themselves:
 //
 //   - [connect.CodeUnavailable] for [jwks.ErrUnavailable], with RetryInfo in its
-//     details and Retry-After in its Meta: what a [jwks.FetchError] tells, at
-//     least a second, and some jitter
+//     details and Retry-After in its Meta: the time of a [jwks.FetchError], at
+//     least a second, plus some jitter
 //   - [connect.CodeCanceled] or [connect.CodeDeadlineExceeded] where such an
 //     error says that the caller gave up
 //   - [connect.CodePermissionDenied] for [jwkshttp.ErrInsufficientScope]
@@ -30,11 +30,11 @@ import (
 //     [jwkshttp.ErrNoToken] and [jwkshttp.ErrMalformed]
 //   - [connect.CodeInternal] for any other
 //
-// The second and third kind have a challenge in their Meta (RFC 6750 section 3),
-// which gRPC sends as a trailer: [AuthFunc], which knows the protocol, leaves it
-// out there. The text is a fixed one. err itself stays in the chain, for the
-// server's own errors.Is and errors.As. Error(nil) is nil, and what Error
-// returned before stays as it is.
+// CodePermissionDenied and CodeUnauthenticated have a challenge in their Meta (RFC 6750
+// section 3), which gRPC sends as a trailer. [AuthFunc], which knows the protocol, leaves
+// it out there. The text is fixed. err stays in the chain, for
+// errors.Is and errors.As on the server. Error(nil) is nil, and an error that Error
+// returned is returned unchanged.
 func Error(err error) *connect.Error {
 	if err == nil {
 		return nil

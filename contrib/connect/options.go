@@ -6,9 +6,8 @@ import (
 	"strings"
 )
 
-// Option configures [AuthFunc]. One that cannot mean anything panics there, at
-// the start of the program, because it is a mistake in its text: the panic names
-// the option.
+// Option configures [AuthFunc]. A bad option makes that panic, at the start of
+// the program, because it is a mistake in the code. The panic names the option.
 type Option interface{ apply(*config) error }
 
 type option func(*config) error
@@ -22,12 +21,12 @@ type config struct {
 	scopes map[string][]string
 }
 
-// Public lets calls of these procedures pass without a look at their token:
-// procedures like "/grpc.health.v1.Health/Check", or all of one service like
-// "/grpc.health.v1.Health/*". Given more than once, they add up. The whole path
-// of the request is compared, exactly and case included, so behind a prefix put
-// the middleware inside of [http.StripPrefix]. What is said of a procedure goes
-// before what is said of its service, by [RequireScopes] too; both options for one
+// Public lets calls of these procedures pass without looking at their token. A name is a
+// procedure like "/grpc.health.v1.Health/Check", or all procedures of one service like
+// "/grpc.health.v1.Health/*". It may be given more than once. The whole path
+// of the request is compared exactly, case included, so behind a prefix put
+// the middleware inside [http.StripPrefix]. An option for a procedure, this one or
+// [RequireScopes], takes precedence over one for its service. Both options for the same
 // name panic, and so does any other form of name. Default: none.
 func Public(procedures ...string) Option {
 	return option(func(c *config) error {
@@ -45,12 +44,12 @@ func Public(procedures ...string) Option {
 	})
 }
 
-// RequireScopes requires all of these scopes of tokens for one procedure, or for
-// all of one service, see [Public] for the names and [jwks.Token.Scopes].
-// Without them: [connect.CodePermissionDenied]. Given more than once, the scopes
-// add up, those of a service and of its procedure too. Unlike Public it also
-// holds where the procedure is only a part of the path, behind a prefix that
-// this middleware sees. Default: none. An empty list, and a scope that RFC 6749
+// RequireScopes requires tokens for one procedure, or for
+// all procedures of one service, to have all of these scopes; see [Public] for the names
+// and [jwks.Token.Scopes]. Other tokens get [connect.CodePermissionDenied]. If it is given
+// more than once, all scopes are required, those of a service and those of its procedure.
+// Unlike Public it also applies if the procedure is only a part of the path, behind a
+// prefix that this middleware sees. Default: none. An empty list, and a scope that RFC 6749
 // section 3.3 does not allow, panic.
 func RequireScopes(procedure string, scopes ...string) Option {
 	return option(func(c *config) error {

@@ -11,14 +11,14 @@
 //		grpc.ChainStreamInterceptor(jwksgrpc.StreamServerInterceptor(verifier, opts...)),
 //	)
 //
-// In a method, TokenFromContext has the token.
+// In a method, TokenFromContext returns the token.
 //
 // Both interceptors are needed: gRPC calls one or the other, by the kind of the
 // method.
 //
 // # Calls and answers
 //
-// The token stands in the metadata "authorization", as "Bearer" and the token.
+// The token is in the metadata "authorization", after "Bearer ".
 //
 //	call                                              code
 //	----------------------------------------------------------------------
@@ -32,13 +32,13 @@
 //	an error of neither class from a TokenVerifier    Internal
 //	a stream whose token expires                      Unauthenticated
 //
-// Texts are fixed: which issuers are trusted and what was wrong with a token
-// stay on the server. An interceptor outside of these finds them in the error:
-// it matches, with errors.Is and errors.As, what Verify returned.
+// The texts are fixed: callers are not told which issuers are trusted or what was wrong
+// with a token. An interceptor outside these finds the reason in the error, which
+// matches, with errors.Is and errors.As, what Verify returned.
 //
-// Unavailable is not a verdict on the token. It says when to come back, twice:
+// Unavailable is not a verdict on the token. It says when to retry, twice:
 // as RetryInfo in the details of the status, for people and for clients that
-// read it, and as the trailer grpc-retry-pushback-ms, the only one that the
+// read it, and as the trailer grpc-retry-pushback-ms, which is all that the
 // retries of gRPC's own clients obey (gRPC proposal A6).
 //
 // # What gRPC does before an interceptor
@@ -48,6 +48,6 @@
 //     grpc.InTapHandle sees the metadata first and may refuse a call that has
 //     none; it runs on the goroutine that reads the connection, so it must not
 //     verify there. The examples have one.
-//   - It answers calls of unknown methods with Unimplemented, token or not. With
-//     grpc.UnknownServiceHandler they come to the stream interceptor instead.
+//   - It answers calls of unknown methods with Unimplemented, with or without a token.
+//     With grpc.UnknownServiceHandler they come to the stream interceptor instead.
 package jwksgrpc

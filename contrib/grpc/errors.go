@@ -35,12 +35,12 @@ const (
 // proposal A6). They ignore RetryInfo.
 const pushbackKey = "grpc-retry-pushback-ms"
 
-// Error makes of an error of Verify, or of package jwkshttp, the status of a
+// Error turns an error of Verify, or of package jwkshttp, into the status of a
 // call, for methods that verify tokens themselves:
 //
 //   - [codes.Unavailable] for [jwks.ErrUnavailable], with RetryInfo in its
-//     details: what a [jwks.FetchError] tells, at least a second, and some
-//     jitter. Behind an interceptor of this package the same goes into the
+//     details: the time of a [jwks.FetchError], at least a second, plus some
+//     jitter. Behind an interceptor of this package the same time goes into the
 //     trailer grpc-retry-pushback-ms.
 //   - [codes.Canceled] or [codes.DeadlineExceeded] where such an error says
 //     that the caller gave up
@@ -49,9 +49,8 @@ const pushbackKey = "grpc-retry-pushback-ms"
 //     [jwkshttp.ErrNoToken] and [jwkshttp.ErrMalformed]
 //   - [codes.Internal] for any other
 //
-// The text is a fixed one. err itself stays in the chain, for the server's own
-// errors.Is and errors.As. Error(nil) is nil, and what Error returned before
-// stays as it is.
+// The text is fixed. err stays in the chain, for errors.Is and errors.As on the server.
+// Error(nil) is nil, and an error that Error returned is returned unchanged.
 func Error(err error) error {
 	if err == nil {
 		return nil

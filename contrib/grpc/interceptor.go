@@ -67,8 +67,8 @@ func StreamServerInterceptor(v jwkshttp.TokenVerifier, opts ...Option) grpc.Stre
 	}
 }
 
-// AuthFunc is the same check in the shape that the auth interceptors of
-// github.com/grpc-ecosystem/go-grpc-middleware take: it returns the context with
+// AuthFunc returns the same check as a function for the auth interceptors of
+// github.com/grpc-ecosystem/go-grpc-middleware. The function returns the context with
 // the token, or the status of the refusal. A nil v and a bad option panic, see
 // [Option].
 func AuthFunc(v jwkshttp.TokenVerifier, opts ...Option) func(context.Context) (context.Context, error) {
@@ -93,9 +93,9 @@ func AuthFunc(v jwkshttp.TokenVerifier, opts ...Option) func(context.Context) (c
 	}
 }
 
-// TokenFromContext returns the token that was verified for this call, or false:
-// no interceptor of this package was there, or the method is [Public]. It is
-// [jwkshttp.TokenFromContext], so code that serves both needs only one of them.
+// TokenFromContext returns the token that was verified for this call. It returns false if
+// there was no interceptor of this package, or the method is [Public]. It is the same as
+// [jwkshttp.TokenFromContext], so code that serves both HTTP and gRPC needs only one.
 func TokenFromContext(ctx context.Context) (*jwks.Token, bool) { return jwkshttp.TokenFromContext(ctx) }
 
 // guard is a configured check. It does not change once made.

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Option configures the interceptors and [AuthFunc]. One that cannot mean
-// anything panics there, at the start of the program, because it is a mistake
-// in its text: the panic names the option.
+// Option configures the interceptors and [AuthFunc]. A bad option makes them panic, at
+// the start of the program, because it is a mistake in the code. The panic names the
+// option.
 type Option interface{ apply(*config) error }
 
 type option func(*config) error
@@ -23,13 +23,13 @@ type config struct {
 	endAtExpiry bool
 }
 
-// Public lets calls of these methods pass without a look at their token: full
-// methods like "/grpc.health.v1.Health/Check", or all methods of one service
-// like "/grpc.health.v1.Health/*". Given more than once, the methods add up.
+// Public lets calls of these methods pass without looking at their token. A name is a full
+// method like "/grpc.health.v1.Health/Check", or all methods of one service
+// like "/grpc.health.v1.Health/*". It may be given more than once.
 // Names are compared exactly, case included; "/a/*" covers neither "/ab/M" nor
-// "/a.b/M". What is said of a method goes before what is said of its service, by
-// [RequireScopes] too; both options for one name panic, and so does any other
-// form of name. Default: no method is public, health and reflection are not.
+// "/a.b/M". An option for a method, this one or [RequireScopes], takes precedence over one
+// for its service. Both options for the same name panic, and so does any other
+// form of name. Default: no method is public, not even health checks or reflection.
 func Public(methods ...string) Option {
 	return option(func(c *config) error {
 		if len(methods) == 0 {
@@ -46,10 +46,10 @@ func Public(methods ...string) Option {
 	})
 }
 
-// RequireScopes requires all of these scopes of tokens for one method, or for
-// all methods of one service, see [Public] for the names and
-// [jwks.Token.Scopes]. Without them: [codes.PermissionDenied]. Given more than
-// once, the scopes add up, those of a service and of its method too. Default: none.
+// RequireScopes requires tokens for one method, or for
+// all methods of one service, to have all of these scopes; see [Public] for the names and
+// [jwks.Token.Scopes]. Other tokens get [codes.PermissionDenied]. If it is given more than
+// once, all scopes are required, those of a service and those of its method. Default: none.
 // An empty list, and a scope that RFC 6749 section 3.3 does not allow, panic.
 func RequireScopes(method string, scopes ...string) Option {
 	return option(func(c *config) error {
@@ -74,13 +74,14 @@ func RequireScopes(method string, scopes ...string) Option {
 
 // EndStreamsAtExpiry ends a stream when its token is no longer valid: the
 // context of its handler ends with a cause that matches golang-jwt's
-// ErrTokenExpired, and the caller gets [codes.Unauthenticated] at once, also
-// while the handler waits in Recv or Send. The handler runs in a goroutine of its
-// own for that. One that panics is reported as ever while the stream lives, and to
-// grpclog after its end. Default: a token is checked when the stream begins,
+// ErrTokenExpired, and the caller gets [codes.Unauthenticated] at once, even
+// while the handler waits in Recv or Send. The handler runs in a separate goroutine
+// for that. If it panics, that is reported as usual while the stream lives, and to
+// grpclog afterwards. Default: a token is checked when the stream begins,
 // and the stream lasts as long as both sides like.
 //
-// It means nothing to unary calls. [AuthFunc] cannot end a stream, so it panics.
+// It has no effect on unary calls. [AuthFunc] cannot end a stream, so it panics if it is
+// given this option.
 func EndStreamsAtExpiry() Option {
 	return option(func(c *config) error { c.endAtExpiry = true; return nil })
 }

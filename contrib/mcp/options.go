@@ -12,7 +12,7 @@ import (
 	"github.com/seed-22400188/jwks/jwkshttp"
 )
 
-// Options say what is protected. Every function of this package takes the same.
+// Options describe the protected resource. Pass the same to all functions of this package.
 type Options struct {
 	// Resource is the URL of the MCP endpoint exactly as clients dial it, for
 	// example "https://mcp.example.com/mcp". Clients compare it byte for byte
@@ -121,9 +121,9 @@ func Metadata(o Options) (pattern string, h http.Handler, err error) {
 	}), nil
 }
 
-// Mount registers h, protected by v as [Protect] does it, at the path of the
-// resource, and [Metadata] at its place. Nothing is registered when it returns an
-// error; a mux that has one of the patterns already panics.
+// Mount registers h, protected by v as with [Protect], at the path of the
+// resource, and [Metadata] at its place. If it returns an error, nothing is registered.
+// If the mux already has one of the patterns, it panics.
 func Mount(mux *http.ServeMux, v jwkshttp.TokenVerifier, o Options, h http.Handler) error {
 	protect, err := Protect(v, o)
 	if err != nil {

@@ -21,12 +21,12 @@ var errNoToken = errors.New("jwksmcp: no verified token in the context")
 
 // Protect returns a middleware for the SDK's handlers. Requests pass with a token
 // that v verified and that has the scopes of o; the SDK then finds its TokenInfo,
-// see [TokenInfo]. All others are answered as package jwkshttp says: 401 with the
-// place of the metadata, 403 insufficient_scope, 503 while the keys are
+// see [TokenInfo]. All others are answered as package jwkshttp describes: 401 with the
+// URL of the metadata, 403 insufficient_scope, 503 while the keys are
 // unavailable. Bad options and a nil v are [jwks.ErrConfig].
 //
-// Preflight requests carry no token: answer CORS in front of it, and let pages see
-// the headers WWW-Authenticate, Mcp-Session-Id and Retry-After.
+// Preflight requests have no token: handle CORS in front of this middleware, and let pages
+// read the headers WWW-Authenticate, Mcp-Session-Id and Retry-After.
 func Protect(v jwkshttp.TokenVerifier, o Options) (func(http.Handler) http.Handler, error) {
 	p, err := o.places()
 	if err != nil {
@@ -65,12 +65,12 @@ func fromContext(ctx context.Context, _ string, _ *http.Request) (*auth.TokenInf
 // tokenKey is where TokenInfo keeps the token in Extra.
 const tokenKey = "jwks.token"
 
-// TokenInfo is what the SDK should know of a verified token. UserID, to which the
+// TokenInfo returns what the SDK should know about a verified token. UserID, to which the
 // SDK binds sessions, is the issuer, a space, and the subject: a subject alone is
 // unique only within its issuer (OpenID Connect Core 1.0 section 2). The issuer is the one
-// that the token's key is bound to, so that an alias is not another user; that of a
-// template, or of keys bound to none, is the token's own. A token without a subject
-// names nobody, and is the only one of its user. [Token] finds t again.
+// that the token's key is bound to, so that an alias is not another user; for a
+// template, or keys that are not bound, it is the token's own. A token without a subject
+// does not identify a user, so it gets a UserID of its own. [Token] returns t again.
 func TokenInfo(t *jwks.Token) *auth.TokenInfo {
 	return &auth.TokenInfo{
 		Scopes:     t.Scopes(),
@@ -80,9 +80,9 @@ func TokenInfo(t *jwks.Token) *auth.TokenInfo {
 	}
 }
 
-// Token returns the verified token of a request, from req.Extra.TokenInfo of a tool
-// call: its scopes and claims. It is false for nil and for a TokenInfo of another
-// origin.
+// Token returns the verified token of a request, with its scopes and claims, from the
+// req.Extra.TokenInfo of a tool call. It returns false for nil and for a TokenInfo that
+// this package did not make.
 func Token(info *auth.TokenInfo) (*jwks.Token, bool) {
 	if info == nil {
 		return nil, false

@@ -1,4 +1,4 @@
-// Package jwksotel tells OpenTelemetry what package jwks does: metrics of key
+// Package jwksotel reports to OpenTelemetry what package jwks does, with metrics of key
 // sets and verifications, and spans.
 //
 //	meters, tracers := otel.GetMeterProvider(), otel.GetTracerProvider()
@@ -10,7 +10,7 @@
 //	plain, err := jwks.NewVerifier(client, jwks.WithAudience("my-api"))
 //	verifier := jwksotel.Verifier(plain, meters, tracers) // verifications
 //
-// A nil provider is the global one. The instruments, all of the scope
+// A nil provider means the global one. These are the instruments, all with the scope
 // [ScopeName]:
 //
 //	instrument                          kind       unit       attributes
@@ -23,17 +23,17 @@
 //	jwks.keyset.state                   gauge      {state}    jwks.issuer: 0 empty, 1 fresh, 2 stale, 3 expired
 //	jwks.lookups.throttled              counter    {lookup}   jwks.issuer
 //
-// Nothing has a kid, a subject or anything else of a token, so the number of time
-// series is that of the configured issuers: those accepted at run time are
-// one, "dynamic". Of several clients with the same attribute, state, age and
-// failures are the highest, keys and lookups the sum. A client that knows no issuer
-// has no jwks.issuer.
+// No attribute has a kid, a subject or anything else from a token, so the number of time
+// series depends only on the number of configured issuers: those accepted at run time are
+// counted together as "dynamic". For several clients with the same attribute, state, age and
+// failures are the highest values, and keys and lookups are sums. A client that knows no
+// issuer has no jwks.issuer.
 //
-// Spans: "jwks.verify" around each verification, in the caller's trace, so that
-// the requests for keys that it waits for lie within; and "jwks.refresh" for each
-// refresh, a trace of its own, because callers share it. Both have the attributes
-// of their histogram, and status Error when keys are unavailable: a token that is
-// refused is its sender's error.
+// The spans are "jwks.verify" around each verification, in the caller's trace, so that it
+// contains the requests for keys that it waits for; and "jwks.refresh" for each
+// refresh, in a separate trace, because callers share it. Both have the attributes
+// of their histogram, and status Error only if keys are unavailable: a refused token is its
+// sender's error.
 package jwksotel
 
 import (

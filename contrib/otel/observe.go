@@ -17,12 +17,12 @@ import (
 // Observe reports the status of sources whenever metrics are collected:
 // jwks.keyset.age, jwks.keyset.keys, jwks.keyset.state,
 // jwks.refresh.consecutive_failures and jwks.lookups.throttled. [*jwks.Issuers]
-// and [*jwks.Union] are sources, and jwkshttp.Clients makes one of clients.
+// and [*jwks.Union] are sources, and jwkshttp.Clients makes one from clients.
 // Between collections it does nothing.
 //
-// stop ends it: nothing is reported afterwards. It may be called more than once.
+// After stop, nothing is reported. It may be called more than once.
 // The error says that a source is nil, or that an instrument cannot be made. A nil
-// provider is the global one.
+// provider means the global one.
 func Observe(m metric.MeterProvider, sources ...interface{ Status() []jwks.Status }) (stop func() error, err error) {
 	for i, source := range sources {
 		if r := reflect.ValueOf(source); source == nil || r.Kind() == reflect.Pointer && r.IsNil() {

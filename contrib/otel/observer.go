@@ -14,10 +14,10 @@ import (
 )
 
 // Observer is for [jwks.WithObserver]: it counts and measures refreshes
-// (jwks.refreshes, jwks.refresh.duration), and makes a span "jwks.refresh" of each
+// (jwks.refreshes, jwks.refresh.duration), and makes a span "jwks.refresh" for each
 // with the global tracer provider; [ObserverWithTracer] takes another one. One
-// observer serves any number of clients; through [jwks.WithClientOptions] all of
-// an [jwks.Issuers]. A nil provider is the global one.
+// observer can serve any number of clients; pass it to [jwks.WithClientOptions] for all
+// clients of a [jwks.Issuers]. A nil provider means the global one.
 func Observer(m metric.MeterProvider) func(jwks.Event) { return ObserverWithTracer(m, nil) }
 
 // ObserverWithTracer is [Observer] with a tracer provider.

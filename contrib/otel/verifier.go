@@ -17,11 +17,10 @@ import (
 
 // Verifier measures each verification of v: jwks.verify.duration, with the
 // attribute jwks.reason for one that failed ([jwks.Reason]), and a span
-// "jwks.verify". It passes on what v returns. Where both providers are those of
-// OpenTelemetry's package noop it costs next to nothing.
+// "jwks.verify". It returns what v returns. If both providers are those of
+// OpenTelemetry's package noop, it costs next to nothing.
 //
-// A nil provider is the global one. A nil v, also a nil pointer of any type, is a
-// mistake of the program and panics.
+// A nil provider means the global one. It panics if v is nil or a nil pointer.
 func Verifier(v jwkshttp.TokenVerifier, m metric.MeterProvider, t trace.TracerProvider) jwkshttp.TokenVerifier {
 	if r := reflect.ValueOf(v); v == nil || r.Kind() == reflect.Pointer && r.IsNil() {
 		panic("jwksotel: the verifier is nil")

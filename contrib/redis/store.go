@@ -8,9 +8,9 @@
 //	keys, err := jwks.NewClient(jwks.WithIssuer("https://login.example.com/"), jwks.WithStore(store, secret))
 //	proofs, err := dpop.New(dpop.WithReplayStore(store))
 //
-// ContextTimeoutEnabled makes go-redis obey the time that a call has (250 ms of a
-// key set, a second of a proof). Without it a call that is too late is left behind
-// until go-redis gives it up, and costs a goroutine until then.
+// ContextTimeoutEnabled makes go-redis obey the time limit of a call (250 ms for a
+// key set, a second for a proof). Without it, a late call keeps a goroutine running until
+// go-redis gives up.
 package jwksredis
 
 import (
@@ -46,18 +46,18 @@ type option func(*Store)
 
 func (o option) apply(s *Store) { o(s) }
 
-// WithPrefix sets what the names of all keys begin with. Default "jwks:". Change
-// it together with the secret of WithStore, so that the fleets with the old and
-// the new one have records of their own.
+// WithPrefix sets the prefix of the names of all Redis keys. Default "jwks:". Change
+// it together with the secret of WithStore, so that replicas with the old secret and
+// replicas with the new one use separate records.
 func WithPrefix(p string) Option { return option(func(s *Store) { s.prefix = p }) }
 
-// WithExpiry sets how long a key set stays after it was saved last. Default 7
-// days; 0 and less: for ever. It only decides when rubbish is removed: how long a
-// set serves is for WithTTL and WithMaxStale to say.
+// WithExpiry sets how long a record is kept after it was last saved. Default 7
+// days; with 0 or less, forever. It only decides when unused records are removed: WithTTL
+// and WithMaxStale decide how long a key set can be used.
 func WithExpiry(d time.Duration) Option { return option(func(s *Store) { s.expiry = max(d, 0) }) }
 
-// New makes a store on a client, a cluster client or a ring, which stays the
-// caller's to close. It does no I/O. A nil client panics.
+// New makes a store on a client, a cluster client or a ring, which the caller must
+// close. It does no I/O. A nil client panics.
 func New(c redis.Cmdable, opts ...Option) *Store {
 	if c == nil {
 		panic("jwksredis: the Redis client is nil")
@@ -88,11 +88,11 @@ func (s *Store) Lease(ctx context.Context, name string, d time.Duration) (bool, 
 	return s.mark(ctx, "lease:"+name, d)
 }
 
-// Seen marks a proof, and says whether it was marked before (SET NX). Redis
-// forgets it a second after until. The server must not evict what has not
-// expired: maxmemory-policy noeviction refuses new proofs when it is full, which
-// is [github.com/seed-22400188/jwks.ErrUnavailable], where another policy would
-// let old ones pass again.
+// Seen marks a proof, and reports whether it was already marked (SET NX). Redis
+// forgets it a second after until. The server must not evict entries that have not
+// expired. With maxmemory-policy noeviction it refuses new proofs when it is full, and
+// requests get [github.com/seed-22400188/jwks.ErrUnavailable]; with another policy old
+// proofs could pass again.
 func (s *Store) Seen(ctx context.Context, id string, until time.Time) (bool, error) {
 	marked, err := s.mark(ctx, "proof:"+id, time.Until(until)+minMark)
 	return !marked && err == nil, err
