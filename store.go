@@ -336,8 +336,10 @@ func (c *cache) adopt(f *flight, q *inquiry, l *loaded) (freshness.Worth, time.D
 		c.policy.EndWithoutAsking()
 		f.result, f.unasked = next, true
 	} else {
-		close(f.storeNews)
-		f.storeNews = nil
+		if f.storeNews != nil { // it had one before, which is past its TTL as well
+			close(f.storeNews)
+			f.storeNews = nil
+		}
 		if q != nil {
 			q.last, q.binding = &next.loaded, c.binding
 		}
