@@ -331,6 +331,7 @@ func newAnswers(c *verifierConfig, source KeySource) *answers {
 	}
 	if s, ok := source.(*Issuers); ok && s != nil {
 		size = max(size, 2*s.cfg.maxIssuers) // twice: those of clients that are gone stay for a while
+		a.ttl = s.cfg.decisionTTL
 	}
 	a.known, _ = lru.New[answerKey, answer](size) // fails for sizes below 1 only
 	return a
