@@ -214,3 +214,52 @@ func judgesAddresses(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// watched is a context that calls f when it is asked for its error.
+type watched struct {
+	context.Context
+	f func()
+}
+
+func (c watched) Err() error {
+	c.f()
+	return c.Context.Err()
+}
+
+// A call of the function of ForIssuerFunc that ends between a caller's look at
+// the answers and at the calls under way has answered that caller as well.
+func TestAnswers_AskedOnce(t *testing.T) {
+	s, err := NewIssuers(TrustIssuerFunc(func(context.Context, string) ([]ClientOption, error) { return nil, nil }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	asked := 0
+	v, err := NewVerifier(s, ForIssuerFunc(func(context.Context, string) ([]VerifierOption, error) {
+		asked++
+		return []VerifierOption{WithAudience("a")}, nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first, second *policy
+	ctx := watched{t.Context(), func() { first, _ = v.policies.atRun.of(t.Context(), nil, "https://a.example") }}
+	second, err = v.policies.atRun.of(ctx, nil, "https://a.example")
+	if err != nil || first == nil || first != second || asked != 1 {
+		t.Errorf("%p, %p, %v after %d calls", first, second, err, asked)
+	}
+}
+
+// Nobody joins a call that has taken too long, though it has not left the list.
+func TestAnswers_LateCallIsNotJoined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAnswers(&verifierConfig{issuerFunc: func(context.Context, string) ([]VerifierOption, error) { return nil, nil }}, nil)
+		key := answerKey{issuer: "https://a.example"}
+		late, cancel := context.WithCancel(t.Context())
+		cancel()
+		a.asking[key] = &issuerCall{call: call[answer]{done: make(chan struct{})}, ctx: late}
+		if p, err := a.of(t.Context(), nil, key.issuer); p == nil || err != nil {
+			t.Errorf("%v, %v", p, err)
+		}
+	})
+}

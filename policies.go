@@ -347,11 +347,14 @@ func (a *answers) of(ctx context.Context, client *binding.Binding, issuer string
 		return nil, gaveUpOn(ctx, issuer)
 	}
 	key.issuer = strings.Clone(issuer) // or it would keep its token in memory
-	asked := a.join(ctx, key)
-	if asked == nil {
+	known, asked := a.join(ctx, key)
+	switch {
+	case known != nil:
+		return known.policy, known.refused
+	case asked == nil:
 		return nil, undecidedError(issuer, show.Count(maxIssuerFuncs, "other")+" are being decided on")
 	}
-	switch done, err := asked.wait(ctx, asked.expired); {
+	switch done, err := asked.wait(ctx, asked.ctx.Done()); {
 	case err != nil:
 		return nil, gaveUpOn(ctx, issuer)
 	case !done:
@@ -367,30 +370,34 @@ func gaveUpOn(ctx context.Context, issuer string) error {
 	return fault.Unavailable("the caller gave up before issuer "+show.Quote(issuer)+" was decided on: "+ctx.Err().Error(), fault.ErrIssuerUndecided, ctx.Err())
 }
 
-// join asks the function, or joins a call that is under way. A call that takes
-// too long gives its place back, even if the function does not end. It is nil
-// when too many are under way.
-func (a *answers) join(ctx context.Context, key answerKey) *issuerCall {
+// join asks the function, or joins a call that is under way, unless one has just
+// ended. A call that takes too long gives its place back, even if the function
+// does not end. Both results are nil when too many are under way.
+func (a *answers) join(ctx context.Context, key answerKey) (*answer, *issuerCall) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if asked := a.asking[key]; asked != nil {
-		return asked
+	if asked := a.asking[key]; asked != nil && asked.ctx.Err() == nil {
+		return nil, asked
+	}
+	// Its answer is known before a call leaves the list.
+	if known, ok := a.known.Get(key); ok && time.Now().Before(known.until) {
+		return &known, nil
 	}
 	if len(a.asking) == maxIssuerFuncs {
-		return nil
+		return nil, nil
 	}
 	inner, cancel := context.WithTimeout(context.WithoutCancel(ctx), issuerFuncTimeout)
-	asked := &issuerCall{call: call[answer]{done: make(chan struct{})}, expired: inner.Done()}
+	asked := &issuerCall{call: call[answer]{done: make(chan struct{})}, ctx: inner}
 	a.asking[key] = asked
 	context.AfterFunc(inner, func() { a.leave(key, asked) })
 	go a.ask(inner, cancel, key, asked)
-	return asked
+	return nil, asked
 }
 
 // issuerCall is a call of the function.
 type issuerCall struct {
 	call[answer]
-	expired <-chan struct{} // closed when it has taken too long
+	ctx context.Context // of the function: ends when it has taken too long
 }
 
 // leave takes a call off the list.
