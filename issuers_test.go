@@ -263,3 +263,37 @@ func TestAnswers_LateCallIsNotJoined(t *testing.T) {
 		}
 	})
 }
+
+// A tenant that had to leave while its first token was verified comes back as
+// one of whom a token verified.
+func TestIssuers_VerifiedWhileItLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := &http.Client{Transport: brokenTransport{}}
+		s, err := NewIssuers(WithMaxIssuers(1), WithClientOptions(WithHTTPClient(down)),
+			TrustIssuerFunc(func(context.Context, string) ([]ClientOption, error) { return nil, nil }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		a, err := s.findTenant(t.Context(), "https://a.example", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.client.Ready(t.Context()); err == nil { // something was fetched
+			t.Fatal("no error")
+		}
+		if _, err := s.findTenant(t.Context(), "https://b.example", false); err != nil || s.isKnown(a.name) {
+			t.Fatalf("a is still there, or %v", err)
+		}
+		s.noteVerified(a)
+		if before, _, _ := s.roster.MayCome(a.name, s.clock.now()); before == nil || !before.Settled {
+			t.Errorf("it left %+v", before)
+		}
+	})
+}
+
+type brokenTransport struct{}
+
+func (brokenTransport) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, io.ErrUnexpectedEOF
+}

@@ -113,9 +113,21 @@ func (s *Issuers) verified(issuer string) {
 		}
 		s.settle(t)
 	}
-	if !t.verified.Load() && !t.verified.Swap(true) {
-		t.client.cache.releaseStore()
+	s.noteVerified(t)
+}
+
+// noteVerified notes that a token of an issuer verified, which may have had to
+// leave since.
+func (s *Issuers) noteVerified(t *tenant) {
+	if t.verified.Load() || t.verified.Swap(true) {
+		return
 	}
+	s.mu.Lock()
+	if known, _, ok := s.roster.Find(t.name); !ok || known != t { // who saw it off did not know
+		s.roster.Vouch(t.name)
+	}
+	s.mu.Unlock()
+	t.client.cache.releaseStore()
 }
 
 // settle puts an issuer among those that are in use, as the last to make room.

@@ -49,8 +49,11 @@ func (r *Roster[T]) Find(name string) (member T, settled, ok bool) {
 	if member, ok = r.settled.Peek(name); ok {
 		return member, true, true
 	}
-	member, ok = r.trial.Get(name)
-	return member, false, ok
+	if member, ok = r.trial.Get(name); ok {
+		return member, false, true
+	}
+	member, ok = r.settled.Peek(name) // it may have moved there in between; see Settle
+	return member, ok, ok
 }
 
 // Touch makes a settled member the last to make room, and returns it.
@@ -67,13 +70,13 @@ func (r *Roster[T]) Try(name string, member T) (left T, made bool) {
 }
 
 // Settle takes a member in for good, which may be new or on trial. It returns
-// the one that made room, if one had to.
+// the one that made room, if one had to. Find finds the member all the while.
 func (r *Roster[T]) Settle(name string, member T) (left T, made bool) {
-	r.trial.Remove(name)
 	if r.settled.Len() == r.size && !r.settled.Contains(name) {
 		_, left, made = r.settled.RemoveOldest()
 	}
 	r.settled.Add(name, member)
+	r.trial.Remove(name)
 	return left, made
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,6 +65,38 @@ func TestRoster_WhoMakesRoom(t *testing.T) {
 	if TrialSize(1) != 16 || TrialSize(160) != 16 || TrialSize(1000) != 100 {
 		t.Error("the larger of 16 and a tenth")
 	}
+}
+
+// Who looks without a lock finds a member while it settles.
+func TestRoster_FoundWhileItSettles(t *testing.T) {
+	const n = 20_000
+	r := NewRoster[int](n, NewcomerBudget(n))
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprint(i)
+	}
+	var looksFor atomic.Int64
+	looksFor.Store(-1)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := int64(0); i < n; {
+			if i = looksFor.Load(); i < 0 || i == n {
+				continue
+			}
+			if _, _, ok := r.Find(names[i]); !ok {
+				t.Errorf("%d is not found", i)
+				return
+			}
+		}
+	}()
+	for i := range n {
+		r.Try(names[i], i)
+		looksFor.Store(int64(i))
+		r.Settle(names[i], i)
+	}
+	looksFor.Store(n)
+	<-done
 }
 
 // How long a yes holds, second by second, with a TTL of 1,000 s.
