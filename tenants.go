@@ -255,7 +255,7 @@ func (s *Issuers) unlock() {
 	s.mu.Unlock()
 	for _, t := range leaving {
 		t.client.cache.announcer.deliver()
-		if !s.keepLeftover(t) {
+		if !s.keepLeftover(t) || t.client.cfg.store != nil { // which it may be saving to
 			s.awaitRetired(t)
 		}
 		s.busy.Done()

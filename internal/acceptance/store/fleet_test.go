@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -331,6 +332,30 @@ func TestIssuers_SavedOnceVerified(t *testing.T) {
 		testkit.WantNoError(t, issuers.Ready(t.Context()))
 		if names := s.names(); len(names) != 2 {
 			t.Errorf("%v", names)
+		}
+	})
+}
+
+// What an issuer that had to make room is still saving is waited for by Close.
+func TestIssuers_CloseWaitsForSaves(t *testing.T) {
+	testkit.Bubble(t, "of one that had to leave", func(t *testing.T) {
+		n, s := testkit.NewInternet(), newShelf()
+		a, b := n.AddIssuer(t, "a.example"), n.AddIssuer(t, "b.example")
+		first := true
+		s.do(func(_ context.Context, call string) error {
+			if call == "save" && first {
+				first = false
+				time.Sleep(200 * time.Millisecond)
+			}
+			return nil
+		})
+		issuers := n.NewIssuers(t, jwks.TrustIssuerFunc(testkit.TrustAll()), jwks.WithMaxIssuers(1), jwks.WithClientOptions(jwks.WithStore(s, secret)))
+		v := testkit.NewSourceVerifier(t, issuers)
+		testkit.Accept(t, v, a.Sign(nil))
+		synctest.Wait()                   // it is being saved
+		testkit.Accept(t, v, b.Sign(nil)) // takes a's place
+		if took := testkit.Measure(func() { testkit.WantNoError(t, issuers.Close()) }); took != 200*time.Millisecond {
+			t.Errorf("Close took %v, want what is left of the save", took)
 		}
 	})
 }
