@@ -376,6 +376,11 @@ func (s *Issuers) Forget(issuer string) {
 	if known && !s.closed {
 		s.endTrust(t)
 	}
+	if old := s.retiring[issuer]; old != nil { // it made room, and calls keep it open
+		old.client.cache.close()
+		old.client.cache.takeLeftover()
+		s.retired(old)
+	}
 	s.refusals.Remove(issuer)
 	s.roster.Forget(issuer)
 	s.leftovers.Remove(issuer)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-22400188/jwks"
 	"github.com/seed-22400188/jwks/internal/testkit"
+	"github.com/seed-22400188/jwks/jwkstest"
 )
 
 // A function that never comes back costs at most 10,000 calls; what they were
@@ -143,4 +144,42 @@ func TestFlood_PushedOutBeforeItVerified(t *testing.T) {
 			t.Errorf("its keys were fetched %d times, want at most twice", got)
 		}
 	})
+}
+
+// Forget closes the client of an issuer that had to make room, too, which calls
+// under way keep open: they ask the function anew.
+func TestForget_WhileItMakesRoom(t *testing.T) {
+	for name, second := range map[string]error{"then yes": nil, "then no": jwks.ErrIssuerNotTrusted} {
+		testkit.Bubble(t, name, func(t *testing.T) {
+			n := testkit.NewInternet()
+			a, b := n.AddIssuer(t, "a.example"), n.AddIssuer(t, "b.example")
+			var calls atomic.Int32 // about a
+			s := n.NewIssuers(t, jwks.WithMaxIssuers(1), jwks.TrustIssuerFunc(func(_ context.Context, issuer string) ([]jwks.ClientOption, error) {
+				if issuer == a.URL() && calls.Add(1) > 1 {
+					return nil, second
+				}
+				return nil, nil
+			}))
+			v := testkit.NewSourceVerifier(t, s)
+			_, err := s.Client(t.Context(), a.URL()) // in use
+			testkit.WantNoError(t, err)
+			a.SetFault(jwkstest.Delay(3 * time.Second))
+			verified := make(chan error, 1)
+			go func() {
+				_, err := v.Verify(t.Context(), a.Sign(nil))
+				verified <- err
+			}()
+			synctest.Wait()
+			testkit.Accept(t, v, b.Sign(nil)) // takes a's place
+			s.Forget(a.URL())
+			if err := <-verified; second == nil {
+				testkit.WantNoError(t, err)
+			} else {
+				testkit.WantError(t, err, second)
+			}
+			if calls.Load() != 2 {
+				t.Errorf("the function was asked %d times, want 2", calls.Load())
+			}
+		})
+	}
 }
