@@ -1,12 +1,18 @@
 package awsalb_test
 
 import (
+	"context"
 	"errors"
+	"net/http"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
+
 	"github.com/seed-22400188/jwks"
+	"github.com/seed-22400188/jwks/awsalb"
 )
 
 // Whoever makes up key IDs gets ten requests, and one more each second, also
@@ -150,3 +156,53 @@ func TestKeys_AreKept(t *testing.T) {
 		}
 	})
 }
+
+// A key at hand answers, also for who has given up.
+func TestKeys_ResultFirst(t *testing.T) {
+	a := newAWS(t)
+	v := a.validator()
+	token := a.token(nil)
+	bad := token[:len(token)-88] + padded(make([]byte, 64))
+	_, err := v.Verify(t.Context(), bad)
+	mustBe(t, err, jwks.ErrTokenInvalid, jwt.ErrTokenSignatureInvalid)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 100 { // select takes any that is ready
+		if _, err := v.Verify(gone, bad); !errors.Is(err, jwt.ErrTokenSignatureInvalid) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// An HTTP client that ends its goroutine leaves nobody waiting.
+func TestFlight_GoroutineEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ends := true
+		a := newAWS(t)
+		v, err := awsalb.New([]string{arn}, awsalb.WithHTTPClient(&http.Client{Transport: roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			if ends {
+				runtime.Goexit()
+			}
+			return a.RoundTrip(r)
+		})}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer v.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err = v.Verify(ctx, a.token(nil))
+		mustBe(t, err, jwks.ErrUnavailable)
+		if failed := (*jwks.FetchError)(nil); !errors.As(err, &failed) || ctx.Err() != nil {
+			t.Errorf("%v", err)
+		}
+		ends = false
+		if _, err := v.Verify(ctx, a.token(nil)); err != nil {
+			t.Errorf("then: %v", err)
+		}
+	})
+}
+
+type roundTripFunc func(*http.Request) (*http.Response, error)
+
+func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

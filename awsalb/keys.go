@@ -105,10 +105,14 @@ func (k *keys) find(ctx context.Context, at place) (*ecdsa.PublicKey, error) {
 	}
 	select {
 	case <-f.done:
-		return f.key, f.err
 	case <-ctx.Done():
-		return nil, fault.Unavailable("gave up waiting for the key at "+show.Place(at.url())+": "+ctx.Err().Error(), fault.Within(fault.ErrUnavailable, ctx.Err()))
+		select {
+		case <-f.done: // of what comes at the same time the key counts
+		default:
+			return nil, fault.Unavailable("gave up waiting for the key at "+show.Place(at.url())+": "+ctx.Err().Error(), fault.Within(fault.ErrUnavailable, ctx.Err()))
+		}
 	}
+	return f.key, f.err
 }
 
 func closed() error { return fault.Unavailable("the validator was closed", jwks.ErrClosed) }
@@ -156,7 +160,13 @@ func landed(key *ecdsa.PublicKey) *flight {
 // fly fetches a key. It runs on a context of its own: whoever waits may give up
 // without hurting the others.
 func (k *keys) fly(at place, f *flight) {
+	f.err = unavailable(&jwks.FetchError{URL: at.url(), Err: errors.New("the HTTP client ended its goroutine")})
+	defer k.land(at, f) // whatever the HTTP client does
 	f.key, f.err = k.fetch(at)
+}
+
+// land takes the result of a flight in.
+func (k *keys) land(at place, f *flight) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.flights, at)
@@ -187,7 +197,11 @@ func (k *keys) fetch(at place) (*ecdsa.PublicKey, error) {
 		failed.StatusCode, failed.RetryAfter, failed.Err = e.StatusCode, e.RetryAfter, e.Err
 	}
 	failed.Err = fault.Within(fault.ErrUnavailable, failed.Err)
-	return nil, fault.Unavailable(strings.TrimPrefix(failed.Error(), "jwks: "), failed)
+	return nil, unavailable(failed)
+}
+
+func unavailable(failed *jwks.FetchError) error {
+	return fault.Unavailable(strings.TrimPrefix(failed.Error(), "jwks: "), failed)
 }
 
 func notFound(at place) error {
