@@ -179,6 +179,11 @@ func (p *proof) use(ctx context.Context, opened openedProof, claims proofClaims,
 	case seen:
 		return c.refuse("it was used before")
 	}
+	// It may have grown too old on the way here, and then who remembered its first
+	// use has forgotten it.
+	if problem := checkTime(time.Now(), claims.issuedAt, c.maxAge); problem != "" {
+		return c.refuse(problem)
+	}
 	return nil
 }
 

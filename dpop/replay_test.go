@@ -133,6 +133,27 @@ func TestReplay_HangingStoreIsUnavailable(t *testing.T) {
 	}
 }
 
+// A proof that grows too old while the store is asked is refused: whoever
+// remembered its first use may have forgotten it by then.
+func TestReplay_TooOldMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pause := time.Duration(0)
+		w := newWorld(t, dpop.WithReplayStore(storeFunc(func(context.Context, string, time.Time) (bool, error) {
+			time.Sleep(pause)
+			return false, nil
+		})))
+		proof := w.proof()
+		w.wantServed(t, w.send(proof), "at first")
+		time.Sleep(59*time.Second + 500*time.Millisecond)
+		pause = 500 * time.Millisecond
+		w.wantServed(t, w.send(proof), "at the end of the window") // for such a store
+		proof = w.proof()
+		time.Sleep(59*time.Second + 500*time.Millisecond)
+		pause = 501 * time.Millisecond
+		w.wantRefused(t, w.send(proof), "invalid_dpop_proof", "it was issued")
+	})
+}
+
 // The store is asked last, about proofs that pass every other check.
 func TestReplay_StoreSeesGoodProofsOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
