@@ -136,6 +136,9 @@ func (d dir) Save(ctx context.Context, name string, record []byte) (err error) {
 	if err = f.Close(); err != nil {
 		return err
 	}
+	if err = ctx.Err(); err != nil { // the disk was slow, and a newer record may be there by now
+		return err
+	}
 	if err = os.Rename(f.Name(), path); err != nil {
 		return err
 	}

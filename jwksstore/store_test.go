@@ -5,6 +5,7 @@ package jwksstore_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -281,6 +282,38 @@ func TestDir_LeavesNoRubbish(t *testing.T) {
 	}
 	if names := strings.Join(left(), " "); names != "folder.jwks new.jwks.tmp-2 other.tmp-1" {
 		t.Error(names)
+	}
+}
+
+// ending is a context that ends once somebody has looked at it.
+type ending struct {
+	context.Context
+	looked bool
+}
+
+func (c *ending) Err() error {
+	if c.looked {
+		return context.DeadlineExceeded
+	}
+	c.looked = true
+	return nil
+}
+
+// A save that the disk held up beyond its time does not replace the record of a
+// later one.
+func TestDir_LateSave(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys")
+	s, err := jwksstore.Dir(path)
+	testkit.WantNoError(t, err)
+	testkit.WantNoError(t, s.Save(t.Context(), "name", []byte("newer")))
+	if err := s.Save(&ending{Context: t.Context()}, "name", []byte("older")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+	if got, err := s.Load(t.Context(), "name"); string(got) != "newer" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	if files, err := os.ReadDir(path); len(files) != 1 || err != nil {
+		t.Errorf("%v, %v", files, err)
 	}
 }
 
