@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"github.com/seed-22400188/jwks/internal/freshness"
 )
 
@@ -69,8 +71,13 @@ func TestRoster_WhoMakesRoom(t *testing.T) {
 
 // Who looks without a lock finds a member while it settles.
 func TestRoster_FoundWhileItSettles(t *testing.T) {
-	const n = 20_000
+	const n = 2000
 	r := NewRoster[int](n, NewcomerBudget(n))
+	r.trial, _ = lru.NewWithEvict(r.trialSize, func(name string, _ int) {
+		if _, settled, ok := r.Find(name); !settled || !ok {
+			t.Errorf("%s is neither on trial any more nor settled", name)
+		}
+	})
 	names := make([]string, n)
 	for i := range names {
 		names[i] = fmt.Sprint(i)
