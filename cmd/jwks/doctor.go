@@ -19,27 +19,27 @@ func doctorCommand() *command {
 		name:    "doctor",
 		args:    "[-strict] [flags] ISSUER",
 		summary: "examine an issuer: discovery, keys, caching, clock, certificate, rotation",
-		details: `Asks for the discovery document at every place where it may be, and for the key
-set several times, and judges what came. Each finding has a level:
+		details: `Requests the discovery document from every place where it may be, requests the key
+set several times, and judges the responses. Each finding has a level:
 
   OK     as it should be
   INFO   good to know
-  WARN   will hurt one day: weak or unusable keys, validators that lie, a key set
+  WARN   will cause trouble: weak or unusable keys, validators that lie, a key set
          that caches keep for over an hour, a clock that is off by over 30 s, keys
          without a kid, plain http
-  ERROR  tokens cannot be verified, or must not be: no usable key, another issuer's
-         document, a document that is not there, a private key published
+  ERROR  tokens cannot be verified, or must not be trusted: no usable key, another
+         issuer's document, a missing document, a published private key
 
-docs/doctor.md explains each finding and how to mend it at the common providers.
+docs/doctor.md explains each finding and how to fix it with common providers.
 
-Exit status: 0 healthy, 1 findings of level ERROR (-strict: or WARN), 2 no key set
-could be read.
+Exit status: 0 healthy, 1 findings of level ERROR (with -strict also WARN), 2 no key
+set could be read.
 `,
 		prepare: func(f *flags) runner {
 			var d doctor
 			d.output(f, false)
 			d.network(f)
-			f.BoolVar(&d.strict, "strict", false, "warnings count: exit status 1")
+			f.BoolVar(&d.strict, "strict", false, "exit with status 1 for warnings too")
 			return d.run
 		},
 	}

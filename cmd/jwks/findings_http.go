@@ -27,15 +27,15 @@ func judgeCaching(o *observations) finding {
 	lifetime, says := httpcache.Lifetime(h, o.keys.final().at)
 	switch {
 	case !says:
-		return ok("the key set says nothing about caching: verifiers go by limits of their own")
+		return ok("the key set says nothing about caching: verifiers apply their own limits")
 	case lifetime == 0:
 		return found(levelInfo, "the key set may not be cached: verifiers that obey ask again and again",
-			"let it be kept for 5 to 60 minutes: Cache-Control: max-age=900")
+			"let it be cached for 5 to 60 minutes, for example Cache-Control: max-age=900")
 	case lifetime > maxKeptByCaches:
-		return found(levelWarn, "caches may keep the key set for "+span(lifetime)+": for that long a key that was removed, perhaps because it leaked, is trusted where they are obeyed, and a new one is unknown",
-			"set Cache-Control: max-age=900, and at most an hour")
+		return found(levelWarn, "caches may keep the key set for "+span(lifetime)+": for that long, verifiers that obey this trust a removed key, which may have leaked, and do not know a new one",
+			"set Cache-Control: max-age=900, or at most an hour")
 	}
-	return ok("caches may keep the key set for " + span(lifetime) + ", and a key that was removed for as long")
+	return ok("caches may keep the key set for " + span(lifetime) + ", and so trust a removed key for as long")
 }
 
 // oldestSet is before the first draft of JSON Web Key. A key set that claims to
@@ -48,16 +48,16 @@ func judgeValidators(o *observations) finding {
 		return none
 	}
 	if lie := lyingValidators(o); lie != "" {
-		return found(levelWarn, lie, "let the validator change with the content, such as an ETag made of its hash: verifiers that ask conditionally trust a removed key until they ask otherwise")
+		return found(levelWarn, lie, "make the validator change with the content, for example an ETag from its hash: otherwise verifiers that make conditional requests keep trusting a removed key")
 	}
 	h := o.keys.final().header
 	switch {
 	case h.Get("ETag") == "" && h.Get("Last-Modified") == "":
-		return ok("none: every answer is a full one")
+		return ok("none: every response is complete")
 	case o.same == nil:
-		return ok("Last-Modified is not old enough to be asked for: every answer is a full one")
+		return ok("Last-Modified is too recent to be used for a conditional request: every response is complete")
 	case o.same.err != nil:
-		return found(levelInfo, "a conditional request failed: "+cause(o.same.err), "answer it with 304, or in full")
+		return found(levelInfo, "a conditional request failed: "+cause(o.same.err), "answer it with 304, or with the complete document")
 	case o.same.final().status == http.StatusNotModified:
 		return ok("a conditional request is answered 304, and one with a made-up validator in full")
 	case string(o.same.body) == string(o.keys.body):
@@ -71,23 +71,23 @@ func judgeValidators(o *observations) finding {
 func lyingValidators(o *observations) string {
 	h := o.keys.final().header
 	if o.made != nil && o.made.err == nil && o.made.final().status == http.StatusNotModified {
-		return "the server answers 304 to a validator that it cannot know: it says that nothing has changed, whatever was asked"
+		return "the server answers 304 to a validator that it cannot know: it always says that nothing has changed"
 	}
 	if o.again != nil && o.again.err == nil && string(o.again.body) != string(o.keys.body) {
 		again := o.again.final().header
 		etag, modified := h.Get("ETag"), h.Get("Last-Modified")
 		switch {
 		case etag != "" && etag == again.Get("ETag"):
-			return "two different key sets came with one ETag"
+			return "two different key sets came with the same ETag"
 		case etag == "" && modified != "" && modified == again.Get("Last-Modified"):
-			return "two different key sets came with one Last-Modified"
+			return "two different key sets came with the same Last-Modified"
 		}
 	}
 	if t, err := http.ParseTime(h.Get("Last-Modified")); err == nil && t.Before(oldestSet) {
-		return "Last-Modified is " + stamp(t) + ", before there were key sets: a constant, as of files in a reproducible image, that stays through a rotation"
+		return "Last-Modified is " + stamp(t) + ", before key sets existed: a constant, like that of files in a reproducible image, which does not change with a rotation"
 	}
 	if t, ok := nginxDate(h.Get("ETag")); ok && t.Before(oldestSet) {
-		return "the ETag is made of the file's size and its date, " + stamp(t) + ": a constant, so that a key set of the same length has the same ETag"
+		return "the ETag is made from the file's size and its date, " + stamp(t) + ": a constant, so that a key set of the same length has the same ETag"
 	}
 	return ""
 }
@@ -128,7 +128,7 @@ func judgeContentType(o *observations) finding {
 	if odd == nil {
 		return ok("JSON")
 	}
-	return found(levelInfo, strings.Join(odd, "; "), "say application/json, or application/jwk-set+json for the key set (RFC 7517 section 8.5.2): some libraries insist")
+	return found(levelInfo, strings.Join(odd, "; "), "use application/json, or application/jwk-set+json for the key set (RFC 7517 section 8.5.2): some libraries insist on it")
 }
 
 func isJSONType(value string) bool {
@@ -144,7 +144,7 @@ func judgeCompression(o *observations) finding {
 	case x.compressed:
 		return ok("gzip")
 	case x.size > worthPacking:
-		return found(levelInfo, "the key set comes uncompressed, "+sizeText(x.size), "compress it for those who accept gzip")
+		return found(levelInfo, "the key set comes uncompressed, "+sizeText(x.size), "compress it for clients that accept gzip")
 	}
 	return ok("none, and the key set is small")
 }
@@ -212,7 +212,7 @@ func judgeRedirects(o *observations) finding {
 	case texts == nil:
 		return ok("none")
 	}
-	return found(levelInfo, listed(texts), "name the final URL: some libraries follow no redirects, and none sends its credentials along")
+	return found(levelInfo, listed(texts), "configure the final URL: some libraries follow no redirects, and none should send credentials to another host")
 }
 
 // judgeLatency goes by the fastest request for each document.
@@ -229,9 +229,9 @@ func judgeLatency(o *observations) finding {
 	text := strings.Join(texts, ", ")
 	switch {
 	case longest >= tooSlow:
-		return found(levelInfo, text+": slower than the "+span(tooSlow)+" that a client waits", "make it faster, or raise WithTimeout at the verifiers: tokens wait for the keys after a start")
+		return found(levelInfo, text+": slower than the "+span(tooSlow)+" that a client waits", "make it faster, or raise WithTimeout in the verifiers: after a start, tokens wait for the keys")
 	case longest >= slow:
-		return found(levelInfo, text+": slow", "serve both documents from memory or a cache: tokens wait for the keys after a start and a rotation")
+		return found(levelInfo, text+": slow", "serve both documents from memory or a cache: after a start and after a rotation, tokens wait for the keys")
 	}
 	return ok(text)
 }
@@ -274,7 +274,7 @@ func judgeClock(o *observations) finding {
 	case !answered:
 		return none
 	case !dated:
-		return found(levelInfo, "answers have no Date", "let the server send it (RFC 9110 section 6.6.1)")
+		return found(levelInfo, "the responses have no Date", "make the server send it (RFC 9110 section 6.6.1)")
 	case off.Abs() > maxClockOff:
 		where := "ahead of"
 		if off < 0 {
@@ -299,7 +299,7 @@ func judgeHTTPS(o *observations) finding {
 	}
 	for _, raw := range urls {
 		if u, err := url.Parse(raw); err == nil && u.Scheme == "http" {
-			return found(levelWarn, "plain http: "+show.Place(raw), "use https: whoever is on the way can put keys of their own into the answer")
+			return found(levelWarn, "plain http: "+show.Place(raw), "use https: anyone on the network path can put their own keys into the response")
 		}
 	}
 	return ok("everywhere")
@@ -312,7 +312,7 @@ func judgeCertificate(o *observations) finding {
 	for _, x := range o.exchanges() {
 		var invalid *tls.CertificateVerificationError
 		if errors.As(x.err, &invalid) {
-			return found(levelError, "the certificate is refused: "+certificateProblem(invalid, o.now), "renew it, or send the whole chain; if an authority of your own signed it, name that with -ca")
+			return found(levelError, "the certificate is refused: "+certificateProblem(invalid, o.now), "renew it, or send the whole chain; if it was signed by a certificate authority of your own, name that with -ca")
 		}
 		if x.tls == nil || len(x.tls.PeerCertificates) == 0 {
 			continue
@@ -329,7 +329,7 @@ func judgeCertificate(o *observations) finding {
 	}
 	text := fmt.Sprintf("%s, the certificate ends %s (%s)", tls.VersionName(version), relative(first, o.now), stamp(first))
 	if first.Sub(o.now) < certificateEnds {
-		return found(levelInfo, text, "renew it: when it has ended no verifier gets the keys")
+		return found(levelInfo, text, "renew it: once it has expired, verifiers cannot fetch the keys")
 	}
 	return ok(text)
 }

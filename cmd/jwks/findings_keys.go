@@ -29,12 +29,12 @@ func judgeDiscovery(o *observations) finding {
 	case o.found == nil:
 		advice := "publish it at " + show.Place(o.places[0].url) + ", or give verifiers the URL of the key set instead of discovery"
 		if o.places[0].final().status == 0 {
-			advice = "check the name, the network, proxies and the certificate: nothing that looks like an answer came"
+			advice = "check the host name, the network, the proxy and the certificate: there was no usable response"
 		}
 		return found(levelError, "there is no discovery document: "+strings.TrimPrefix(beside, "; "), advice)
 	case o.found != o.places[0] && o.found.document.issuer == o.issuer:
 		return found(levelInfo, "it is only at "+show.Place(o.found.url)+beside,
-			"serve it at "+show.Place(o.places[0].url)+" as well: most libraries look nowhere else")
+			"serve it at "+show.Place(o.places[0].url)+" as well: most libraries look only there")
 	}
 	return ok(show.Place(o.found.url) + ": " + o.found.says(o.issuer) + beside)
 }
@@ -45,10 +45,10 @@ func judgeIssuer(o *observations) finding {
 	case o.found == nil:
 		return none
 	case o.found.document.issuer == o.issuer:
-		return ok("the document names it, and so must the tokens")
+		return ok("the document names it; tokens must name it too")
 	}
 	return found(levelError, "the discovery document's issuer "+show.Differs(o.found.document.issuer, o.issuer),
-		"verifiers compare every byte: configure the issuer as the document and the tokens have it, or mend the document")
+		"verifiers compare every byte: configure the issuer exactly as the document and the tokens name it, or correct the document")
 }
 
 // judgeKeySet: there is a key set with at least one key that verifies tokens.
@@ -59,7 +59,7 @@ func judgeKeySet(o *observations) finding {
 	case o.found.jwksURI == "":
 		return found(levelError, "the discovery document has no jwks_uri", "add it: without keys nobody can verify a token")
 	case o.keys.err != nil:
-		return found(levelError, show.Place(o.keys.url)+": "+cause(o.keys.err), "mend the URL in jwks_uri, or the server behind it")
+		return found(levelError, show.Place(o.keys.url)+": "+cause(o.keys.err), "correct the URL in jwks_uri, or the server behind it")
 	case o.listErr != nil:
 		text := o.listErr.Error()
 		if what := fetch.Sniff(o.keys.body, o.keys.final().header.Get("Content-Type")); what != "" {
@@ -115,7 +115,7 @@ func judgePrivateKeys(o *observations) finding {
 		return ok("none is published")
 	}
 	return found(levelError, listed(secret),
-		"take it down now and replace the key: whoever read the set can sign tokens. Then ask what read it")
+		"take it down now and replace the key: anyone who has read the set can sign tokens. Then find out who did")
 }
 
 func judgeWeakKeys(o *observations) finding {
@@ -137,7 +137,7 @@ func judgeUnusableKeys(o *observations) finding {
 	if odd == nil {
 		return ok("none")
 	}
-	return found(levelWarn, listed(odd), "mend them or take them out: a token that one of them signed is refused, and some libraries refuse the whole set")
+	return found(levelWarn, listed(odd), "correct or remove them: a token signed with one of them is refused, and some libraries refuse the whole set")
 }
 
 func judgeMissingKids(o *observations) finding {
@@ -155,9 +155,9 @@ func judgeMissingKids(o *observations) finding {
 		return ok("every key has a kid")
 	case usable(o.entries) > 1:
 		return found(levelWarn, fmt.Sprintf("%d of %s without a kid", missing, show.Count(usable(o.entries), "usable key")),
-			"give each key a kid and name it in the tokens: verifiers must guess, and many give up")
+			"give each key a kid and name it in the tokens: otherwise verifiers must guess, and many give up")
 	}
-	return found(levelInfo, "the only key has no kid", "give it one before the first rotation, which otherwise breaks verifiers")
+	return found(levelInfo, "the only key has no kid", "give it one before the first rotation, which would otherwise break verifiers")
 }
 
 func judgeDuplicateKids(o *observations) finding {
@@ -176,7 +176,7 @@ func judgeDuplicateKids(o *observations) finding {
 	if twice == nil {
 		return ok("every kid is there once")
 	}
-	return found(levelInfo, "several keys have the kid "+listed(twice), "give each key a kid of its own: most libraries try only the first of them")
+	return found(levelInfo, "several keys have the kid "+listed(twice), "give each key its own kid: most libraries try only the first of them")
 }
 
 func judgeSpareKey(o *observations) finding {
@@ -186,8 +186,8 @@ func judgeSpareKey(o *observations) finding {
 	if n := usable(o.entries); n > 1 {
 		return ok(strconv.Itoa(n) + " usable keys")
 	}
-	return found(levelInfo, "there is one usable key, and none for a rotation",
-		"publish the next key at least a cache lifetime before it signs, so that verifiers know it already")
+	return found(levelInfo, "there is only one usable key, and none for a rotation",
+		"publish the next key at least one cache lifetime before it signs, so that verifiers already know it")
 }
 
 // judgeReplicas: two answers at the same time have the same keys.
@@ -197,11 +197,11 @@ func judgeReplicas(o *observations) finding {
 	}
 	entries, err := readEntries(o.again.body)
 	if err != nil {
-		return found(levelInfo, "the second answer is not a key set: "+err.Error(), "look for a replica, or a rate limit, that answers something else")
+		return found(levelInfo, "the second answer is not a key set: "+err.Error(), "look for a replica, or a rate limit, that answers with something else")
 	}
 	if before, after := identities(o.entries), identities(entries); !slices.Equal(before, after) {
 		return found(levelInfo, "two requests in a row gave different keys",
-			"if that is not a rotation, replicas disagree: verifiers need WithRetention to live with it")
+			"unless the issuer is rotating, its replicas disagree: verifiers then need WithRetention")
 	}
 	return ok("two requests gave the same keys")
 }

@@ -129,11 +129,11 @@ const defaultTimeout = 30 * time.Second
 // output adds the flags of every command with a result. One that is endless has
 // no time limit unless one is set.
 func (c *common) output(f *flags, endless bool) {
-	timeout, text := defaultTimeout, "end after `duration`, whatever is under way"
+	timeout, text := defaultTimeout, "end after `duration`, even if something is still under way"
 	if endless {
-		timeout, text = 0, "end after `duration`; 0 is never"
+		timeout, text = 0, "end after `duration`; 0 means never"
 	}
-	f.BoolVar(&c.json, "json", false, "print JSON for programs: jwks help json")
+	f.BoolVar(&c.json, "json", false, "print JSON for programs, see jwks help json")
 	f.DurationVar(&c.timeout, "timeout", timeout, text)
 	f.shared["json"], f.shared["timeout"] = true, true
 }

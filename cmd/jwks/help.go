@@ -21,7 +21,7 @@ var groups = []struct {
 // overview is what jwks help prints.
 func overview() string {
 	var b strings.Builder
-	b.WriteString("jwks verifies tokens (JWT) and examines those who issue them.\n\nusage: jwks SUBCOMMAND [flags] [argument]\n")
+	b.WriteString("jwks verifies tokens (JWTs) and examines their issuers.\n\nusage: jwks SUBCOMMAND [flags] [argument]\n")
 	for _, g := range groups {
 		b.WriteString("\n" + g.title + "\n")
 		for _, name := range g.names {
@@ -31,7 +31,7 @@ func overview() string {
 	b.WriteString(`
 Start here
   jwks verify -any-audience TOKEN          why is this token refused?
-  jwks doctor https://login.example.com    will this issuer do?
+  jwks doctor https://login.example.com    is anything wrong with this issuer?
 
 More: jwks help SUBCOMMAND, or one of the topics
 `)
@@ -60,7 +60,7 @@ func helpCommand() *command {
 		name:    "help",
 		args:    "[SUBCOMMAND|TOPIC]",
 		summary: "explain a subcommand or a topic",
-		details: "Without an argument: what there is. Topics: " + strings.Join(otherTopics(), ", ") + ".\n",
+		details: "Without an argument, it lists the subcommands and topics. Topics: " + strings.Join(otherTopics(), ", ") + ".\n",
 		prepare: func(*flags) runner {
 			return func(_ context.Context, p *program, args []string) (int, error) {
 				if len(args) == 0 {
@@ -110,8 +110,9 @@ func otherTopics() []string {
 
 func topicNames() []string { return slices.Concat(commandNames(), otherTopics()) }
 
-const tokenHelp = `TOKEN is an argument, - for stdin, @FILE for a file, or without one $JWKS_TOKEN,
-so that it need not be in the history of a shell. "Bearer " before it is left out.
+const tokenHelp = `Give TOKEN as an argument, - for stdin, @FILE for a file, or not at all if it is in
+$JWKS_TOKEN. The last three keep it out of the shell's history. A leading "Bearer "
+is ignored.
 `
 
 // topics are what jwks help explains besides the subcommands.
@@ -123,13 +124,13 @@ var topics = []struct{ name, summary, text string }{
   jwks verify -aud orders-api "@token.txt"      from a file
   JWKS_TOKEN=... jwks verify -aud orders-api    from the environment
 
-"Bearer " before a token and white space around it are left out. Flags may stand
-before or after the token. No output, error or log holds the token or its
-signature; header and claims are shown. jwks serve is the exception: its tokens are
-made to be shown.
+A leading "Bearer " and white space around a token are ignored. Flags may come
+before or after the token. No output, error or log contains the token or its
+signature; header and claims are shown. jwks serve is the exception: it makes its
+tokens to show them.
 
-A token of one or two segments is not a JWT but an opaque one: only its issuer can
-say what it means. One of five segments is encrypted.
+A token with one or two segments is not a JWT but an opaque token: only its issuer
+can say what it means. A token with five segments is encrypted.
 `},
 	{"exit", "exit statuses", `Exit statuses
 
@@ -137,9 +138,10 @@ say what it means. One of five segments is encrypted.
    1  refused, or findings of level ERROR (doctor -strict: WARN too), or the
       event of watch -exit-on happened
    2  undecidable: the keys were unavailable, so the token may be good
-  64  the command line makes no sense
+  64  the command line is wrong
 
-A service should answer 401 where this is 1, and 503 where it is 2.
+A service should answer 401 where this command exits with 1, and 503 where it
+exits with 2.
 `},
 	{"json", "what -json prints", `With -json each command prints one object, and watch one on each line.
 
@@ -155,20 +157,22 @@ A service should answer 401 where this is 1, and 503 where it is 2.
   serve    {issuer, jwks_url, discovery_url, token_url, token}
   version  {version, revision, go, platform}
 
-Names and values stay as they are; more may be added. docs/command.md has examples.
+Names and values do not change, but more may be added. docs/command.md has examples.
 `},
 	{"network", "how issuers are asked: proxies, authorities, headers", `How issuers are asked
 
-  -insecure-http   plain http to other machines; without it only https, and http
-                   to this machine
-  -ca FILE         trust more authorities, in PEM, besides those of the system
-  -header 'N: v'   sent to the host of the command line, and to no other: not to a
-                   jwks_uri on another host, nor through a redirect
-  -timeout D       for the whole command, 30s unless said otherwise
+  -insecure-http   allow plain http to other machines; without it only https, and
+                   http to this machine
+  -ca FILE         trust the certificate authorities in this PEM file, besides
+                   those of the system
+  -header 'N: v'   send this header to the host named on the command line, and to no
+                   other: not to a jwks_uri on another host, nor to another host
+                   after a redirect
+  -timeout D       limit for the whole command, 30s by default
 
-Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY. A token's own issuer is
-asked only at a public address, by https: a token may come from anyone, and must
-not make you ask around in your own network. Name the issuer with -issuer to ask it
-anywhere. At most 3 redirects are followed, and at most 1 MiB is read.
+Proxies are taken from HTTPS_PROXY, HTTP_PROXY and NO_PROXY. The issuer that a token
+names is asked only at a public address, by https: a token may come from anyone, and
+must not make you send requests into your own network. To ask it anywhere else, name
+it with -issuer. At most 3 redirects are followed, and at most 1 MiB is read.
 `},
 }

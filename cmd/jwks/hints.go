@@ -36,7 +36,7 @@ func (e *explained) failed(step string) bool { return e.verdict(step) == jwks.St
 
 func (e *explained) hintVerified() string {
 	if e.v.ownIssuer() {
-		return "the issuer is the token's own word; to see whether your service would take it, say -issuer with the one that it trusts"
+		return "the issuer is the one that the token names; to see whether your service would accept the token, name the issuer that it trusts with -issuer"
 	}
 	return ""
 }
@@ -47,13 +47,13 @@ func (e *explained) hintUnavailable(err error) string {
 	var failed *jwks.FetchError
 	switch {
 	case e.v.keys != "":
-		return "the file of -keys is not a key set that can be used: jwks keys FILE tells why"
+		return "the file of -keys is not a usable key set: jwks keys FILE says why"
 	case errors.As(err, &authority):
-		return "if an authority of your own signed the certificate, name it with -ca"
+		return "if the certificate was signed by an authority of your own, name that with -ca"
 	case errors.Is(err, jwks.ErrIssuerMismatch):
-		return "the issuer calls itself by another name than it was asked for: say -issuer as its document does, slash and all"
+		return "the issuer calls itself by another name than -issuer does: use the name in its document, slash included"
 	case errors.As(err, &failed) && failed.StatusCode == 404:
-		return "there is nothing at that place: check the URL, or name the key set with -jwks"
+		return "there is nothing at this URL: check it, or name the key set with -jwks"
 	case place != "" && e.v.jwksURL == "":
 		return "jwks doctor " + place + " tells more about the issuer"
 	case place != "":
@@ -78,15 +78,15 @@ func (e *explained) hintForm() string {
 	malformed := e.failed("form") || e.failed("header")
 	switch {
 	case e.failed("size"):
-		return "ask the issuer for smaller tokens: groups and roles by reference, not by value"
+		return "ask the issuer for smaller tokens, for example without all groups and roles in them"
 	case malformed && e.spaces:
-		return "there is white space inside the token: it was broken into lines, or something else was copied along"
+		return "there is white space inside the token: it was broken into lines, or something else was copied with it"
 	case malformed && e.report.Header == nil:
-		return "this is not a whole JWT: it was cut, or is an opaque token that only its issuer can check (RFC 7662), or an encrypted one; jwks inspect shows what can be read"
+		return "this is not a complete JWT: it was cut off, or it is an opaque token that only its issuer can check (RFC 7662), or an encrypted one; jwks inspect shows what can be read"
 	case malformed:
-		return "something was cut off or added, or the issuer writes what verifiers refuse; jwks inspect shows what can be read"
+		return "something was cut off or added, or the issuer writes tokens that verifiers refuse; jwks inspect shows what can be read"
 	case e.failed("algorithm") && strings.HasPrefix(alg, "HS"):
-		return alg + " is a shared secret, not a key pair: whoever can check such a token can also make one; let the issuer sign with RS256 or ES256"
+		return alg + " uses a shared secret, not a key pair: anyone who can check such a token can also make one; configure the issuer to sign with RS256 or ES256"
 	case e.failed("algorithm") && strings.EqualFold(alg, "none"):
 		return "nobody signed this token"
 	case e.failed("algorithm") && len(e.v.algs.values) > 0:
@@ -107,22 +107,22 @@ func (e *explained) hintKey() string {
 	case e.failed("signature") && e.otherIssuer():
 		return e.otherIssuerHint()
 	case e.failed("signature"):
-		return "the token was changed or cut on its way, or was signed with another environment's key of the same name"
+		return "the token was changed or cut off in transit, or was signed with another environment's key that has the same kid"
 	case e.failed("claims"):
-		return "the issuer wrote claims that no verifier may read: that is for the issuer to mend"
+		return "the issuer wrote claims that verifiers must not accept: only the issuer can fix that"
 	}
 	return ""
 }
 
 func (e *explained) hintNotTrusted() string {
 	if e.discovered != nil && publicnet.IsNotFound(e.discovered.err) {
-		return "the host that the token names as its issuer does not exist, as far as this machine's DNS knows"
+		return "the host that the token names as its issuer does not exist, according to this machine's DNS"
 	}
 	example := ""
 	if isURL(e.iss) {
 		example = " (-issuer " + show.Place(e.iss) + ")"
 	}
-	text := "if you trust it, name the issuer with -issuer" + example + ", or its keys with -jwks or -keys: without them only a public https address is asked"
+	text := "if you trust it, name the issuer with -issuer" + example + ", or its keys with -jwks or -keys; without these, only a public https address is asked"
 	if e.expired() {
 		text += "; besides, the token says that it has expired"
 	}
@@ -134,9 +134,9 @@ func (e *explained) hintNoKey() string {
 	case e.otherIssuer():
 		return e.otherIssuerHint()
 	case e.expired():
-		return "the token has expired and its key is gone by now: get a new one"
+		return "the token has expired, and its key is no longer published: get a new token"
 	}
-	text := "the key that signed the token is not published: another environment's token, or a key that was taken out too early"
+	text := "the key that signed the token is not published: the token is from another environment, or the key was removed too early"
 	if place := e.place(); place != "" && e.header().KeyID != "" {
 		text += "; jwks keys " + place + " lists those that are"
 	}
@@ -149,7 +149,7 @@ func (e *explained) otherIssuer() bool {
 }
 
 func (e *explained) otherIssuerHint() string {
-	return fmt.Sprintf("this token is of another issuer, %s; try -issuer with that if you trust it", quote(e.iss))
+	return fmt.Sprintf("this token is from another issuer, %s; if you trust that, use it with -issuer", quote(e.iss))
 }
 
 func (e *explained) hintIssuer() string {
@@ -157,9 +157,9 @@ func (e *explained) hintIssuer() string {
 	case !e.failed("iss"):
 		return ""
 	case e.iss == "":
-		return "the token has no iss, so nobody can tell whose keys are to verify it"
+		return "the token has no iss, so it is not known whose keys should verify it"
 	case nearest != "":
-		return "the token's issuer and -issuer are nearly the same: " + why + ", and every byte counts"
+		return "the token's issuer and -issuer are almost the same: " + why + ", and every byte counts"
 	}
 	return e.otherIssuerHint()
 }
@@ -174,11 +174,11 @@ func (e *explained) hintClaims() string {
 		}
 		return "this token names no audience; ask the issuer for one with audience " + wanted
 	case e.failed("proof"):
-		return "the token is bound to a key (cnf): whoever sends it must prove to have that key, which cannot be shown with the token alone"
+		return "the token is bound to a key (cnf): its sender must prove possession of that key, which the token alone cannot show"
 	case e.failed("check"):
-		return "let the client ask for the scope, and check that the user and the client may have it"
+		return "make the client request the scope, and check that the user and the client may have it"
 	case e.failed("typ"):
-		return "this may be an ID token where an access token was meant, or the other way round"
+		return "this may be an ID token instead of an access token, or the other way round"
 	}
 	return ""
 }
@@ -197,12 +197,12 @@ func (e *explained) hintTimes() string {
 	const clocks = 10 * time.Minute
 	switch {
 	case e.failed("exp") && !e.has("exp"):
-		return "the token has no exp: it would be good for ever, and no verifier should take it"
+		return "the token has no exp: it would be valid forever, and no verifier should accept it"
 	case e.failed("exp"):
 		if t, ok := e.claimTime("exp"); ok && e.now.Sub(t) < clocks {
 			return "get a new token; if it was fresh, compare the clocks here and at the issuer"
 		}
-		return "get a new token: this one is no longer good, and that cannot be mended"
+		return "get a new token: this one is no longer valid"
 	}
 	for _, name := range []string{"nbf", "iat"} {
 		t, ok := e.claimTime(name)
@@ -211,7 +211,7 @@ func (e *explained) hintTimes() string {
 		case t.Sub(e.now) < clocks:
 			return "compare the clocks here and at the issuer: the token is from the future by " + span(t.Sub(e.now))
 		default:
-			return "the token is from the future: times are in seconds since 1970 by UTC, and somebody's clock or time zone is wrong"
+			return "the token is from the future: times are seconds since 1970 in UTC, and a clock or a time zone is wrong"
 		}
 	}
 	return ""

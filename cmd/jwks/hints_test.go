@@ -55,7 +55,7 @@ func TestExplained_OwnIssuer(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, steps[name], want)
 		}
 	}
-	if got.status != exitOK || !strings.HasSuffix(steps["keys"], "2 keys") || !strings.Contains(got.Hint, "say -issuer") {
+	if got.status != exitOK || !strings.HasSuffix(steps["keys"], "2 keys") || !strings.Contains(got.Hint, "with -issuer") {
 		t.Errorf("%+v", got)
 	}
 	if n := issuer.Requests(); n != (jwkstest.Requests{Discovery: 1, JWKS: 1}) {
@@ -89,7 +89,7 @@ func TestHint_CommonCauses(t *testing.T) {
 		{"another algorithm", good, "-aud a -alg RS256", "-alg does not allow"},
 		{"an algorithm that the key does not allow", sign("x", 1, jwkstest.WithHeader("alg", "RS256")), "-aud a", "other algorithms"},
 		{"an unknown kid", sign("x", 1, jwkstest.WithHeader("kid", "k9")), "-aud a", "not published"},
-		{"an old token with an unknown kid", sign("exp", now.Add(-time.Hour), jwkstest.WithHeader("kid", "k9")), "-aud a", "gone by now"},
+		{"an old token with an unknown kid", sign("exp", now.Add(-time.Hour), jwkstest.WithHeader("kid", "k9")), "-aud a", "no longer published"},
 		{"a changed payload", segments[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"iss":"`+issuer.URL()+`","aud":"a"}`)) + "." + segments[2], "-aud a", "changed or cut"},
 		{"another issuer's", other.Sign(map[string]any{"aud": "a"}), "-aud a", "https://other.example"},
 		{"an issuer with a slash", sign("iss", issuer.URL()+"/"), "-aud a", "slash at the end"},
@@ -98,14 +98,14 @@ func TestHint_CommonCauses(t *testing.T) {
 		{"another audience", good, "-aud b", `made for "a"; ask the issuer for one with audience "b"`},
 		{"no audience", sign("aud", nil), "-aud b", "names no audience"},
 		{"audience before expiry", sign("exp", now.Add(-time.Hour)), "-aud b", "made for"},
-		{"milliseconds", sign("exp", now.UnixMilli()), "-aud a", "issuer to mend"},
+		{"milliseconds", sign("exp", now.UnixMilli()), "-aud a", "only the issuer can fix that"},
 		{"expired just now", sign("exp", now.Add(-time.Minute)), "-aud a", "compare the clocks"},
-		{"expired", sign("exp", now.Add(-time.Hour)), "-aud a", "cannot be mended"},
-		{"no exp", sign("exp", nil), "-aud a", "good for ever"},
+		{"expired", sign("exp", now.Add(-time.Hour)), "-aud a", "no longer valid"},
+		{"no exp", sign("exp", nil), "-aud a", "valid forever"},
 		{"soon", sign("nbf", now.Add(2*time.Minute)), "-aud a", "from the future by 2 min"},
 		{"from a time zone", sign("iat", now.Add(2*time.Hour)), "-aud a", "time zone"},
 		{"type", good, "-aud a -typ at+jwt", "ID token"},
-		{"scope", sign("scope", "x y"), "-aud a -scope y,z", "ask for the scope"},
+		{"scope", sign("scope", "x y"), "-aud a -scope y,z", "request the scope"},
 		{"bound", sign("cnf", map[string]any{"jkt": "x"}), "-aud a", "bound to a key"},
 	} {
 		got := verifyIn(t, issuer.HTTPClient().Transport, test.token, append(strings.Fields(test.args), "-issuer", issuer.URL())...)
@@ -124,7 +124,7 @@ func TestHint_CommonCauses(t *testing.T) {
 		want  string
 	}{
 		{"503", jwkstest.Status(503), "jwks doctor " + issuer.URL()},
-		{"404", jwkstest.Status(404), "nothing at that place"},
+		{"404", jwkstest.Status(404), "nothing at this URL"},
 		{"another issuer's document", jwkstest.Body([]byte(`{"issuer":"https://x.example","jwks_uri":"https://x.example/jwks"}`)), "by another name"},
 	} {
 		issuer.SetFault(test.fault)

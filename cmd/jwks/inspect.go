@@ -15,8 +15,8 @@ func inspectCommand() *command {
 	return &command{
 		name:    "inspect",
 		args:    "[-json] [TOKEN]",
-		summary: "show what a token says, without verifying it; asks nobody",
-		details: `Shows header and claims, with times in words. Nothing of it is verified: anyone
+		summary: "show what a token says, without verifying it or asking an issuer",
+		details: `Shows the header and the claims, with times in words. Nothing is verified: anyone
 can write a token that says this. The signature is never shown.
 
 ` + tokenHelp,

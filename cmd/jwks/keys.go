@@ -15,11 +15,12 @@ func keysCommand() *command {
 		name:    "keys",
 		args:    "[flags] URL|FILE",
 		summary: "list the keys of an issuer, a key set or a file, and why some are unusable",
-		details: `URL is an issuer, a discovery document or a key set: an issuer leads to its keys.
-FILE is a JWK Set or PEM. Each key has its kid, type and size, algorithms, use
-and RFC 7638 thumbprint, or the reason why it cannot verify tokens.
+		details: `URL is an issuer, a discovery document or a key set; for an issuer, its keys are
+found by discovery. FILE is a JWK Set or PEM. Each key is shown with its kid, type
+and size, algorithms, use and RFC 7638 thumbprint, or with the reason why it cannot
+verify tokens.
 
-Exit status: 0 there is a usable key, 2 there is none or the keys were
+Exit status: 0 if there is a usable key, 2 if there is none or the keys were
 unavailable.
 `,
 		prepare: func(f *flags) runner {

@@ -20,20 +20,20 @@ func serveCommand() *command {
 		args:    "[-addr HOST:PORT] [-alg A]... [-rotate D] [-path P] [-expose] [-print-token]",
 		summary: "run an issuer on this machine for development and tests",
 		details: `Publishes a discovery document and a key set, and signs whatever it is asked to.
-Its keys are made anew at each start: never trust them anywhere else.
+It makes new keys at each start: never trust them anywhere else.
 
   GET  /token?aud=my-api&sub=alice   a token, as text. Every parameter is a claim:
-                                     several values are a list, JSON is taken as it
-                                     is, exp, nbf and iat may be durations from now
-                                     such as -5m
-  POST /rotate                       a new key signs from now on
-  PUT  /fault/503                    both documents answer with this status
-  PUT  /fault/hang                   they never answer
-  PUT  /fault/slow?delay=2s          they answer late
-  PUT  /fault/none                   all is well again
+                                     a repeated one becomes a list, JSON is taken as
+                                     it is, exp, nbf and iat may be durations from
+                                     now, such as -5m
+  POST /rotate                       sign with a new key from now on
+  PUT  /fault/503                    answer both documents with this status
+  PUT  /fault/hang                   never answer
+  PUT  /fault/slow?delay=2s          answer late
+  PUT  /fault/none                   answer normally again
 
-Pages of any origin may ask (CORS). It listens on this machine alone, unless
--expose is given. It ends with Ctrl-C.
+Pages of any origin may send requests (CORS). It listens only on this machine,
+unless -expose is given. It ends with Ctrl-C.
 `,
 		prepare: func(f *flags) runner {
 			var s server
@@ -42,8 +42,8 @@ Pages of any origin may ask (CORS). It listens on this machine alone, unless
 			f.StringVar(&s.addr, "addr", "127.0.0.1:0", "listen on `host:port`; port 0 takes a free one")
 			f.Var(&s.algs, "alg", "sign with `algorithm`, such as ES256; repeatable, a key for each, the first signs (default RS256)")
 			f.DurationVar(&s.rotate, "rotate", 0, "rotate the keys every `duration`; 0 is never")
-			f.StringVar(&s.path, "path", "", "give the issuer this `path`, as tenants have")
-			f.BoolVar(&s.expose, "expose", false, "allow an -addr that other machines reach")
+			f.StringVar(&s.path, "path", "", "give the issuer this `path`, like a tenant on a shared host")
+			f.BoolVar(&s.expose, "expose", false, "allow an -addr that other machines can reach")
 			f.BoolVar(&s.printToken, "print-token", false, "print a token, for audience my-api")
 			return s.run
 		},
@@ -108,7 +108,7 @@ func (s *server) checkServer(args []string) error {
 		return usagef("-addr %s: want host:port, such as 127.0.0.1:8080", quote(s.addr))
 	}
 	if ip := net.ParseIP(host); !s.expose && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return usagef("-addr %s is reached from other machines, and whoever reaches it gets any token signed: say -expose if that is what you want", quote(s.addr))
+		return usagef("-addr %s can be reached from other machines, and anyone who reaches it can have any token signed: add -expose if you want that", quote(s.addr))
 	}
 	return nil
 }

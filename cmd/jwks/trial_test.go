@@ -29,7 +29,7 @@ func TestTrial_SixTokens(t *testing.T) {
 		{"a token for another service", issuer.Sign(map[string]any{"aud": "billing-api"}), "-aud orders-api", `made for "billing-api"`},
 		{"a token under a key that was taken out", retired, "", "is not published"},
 		{"a token of staging that says production", staging.Sign(map[string]any{"iss": issuer.URL()}), "", `key "k2" not found`},
-		{"a token with a shared secret", issuer.Sign(nil, jwkstest.WithHeader("alg", "HS256")), "", "HS256 is a shared secret"},
+		{"a token with a shared secret", issuer.Sign(nil, jwkstest.WithHeader("alg", "HS256")), "", "HS256 uses a shared secret"},
 		{"an access token that is opaque", "2YotnFZFEjr1zCsicMWpAA", "", "opaque token"},
 	} {
 		t.Run(strings.ReplaceAll(test.name, " ", "_"), func(t *testing.T) {

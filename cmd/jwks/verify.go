@@ -19,14 +19,14 @@ func verifyCommand() *command {
 		name:    "verify",
 		args:    "[-issuer URL | -jwks URL | -keys FILE] (-aud A... | -any-audience) [flags] [TOKEN]",
 		summary: "verify a token step by step, and say what is wrong with it",
-		details: `Takes the path that a service takes: form, header, issuer, discovery, keys,
-signature, claims. Everything that is wrong is said, and what to do about the
+		details: `Goes through the same steps as a service: form, header, issuer, discovery, keys,
+signature, claims. It reports everything that is wrong, and what to do about
 common causes.
 
-Who issued it: without -issuer, -jwks or -keys the token's own issuer is asked, if
-it has a public address. That tells whether the token is what it says, not
-whether you should trust its issuer: name yours with -issuer.
-Whom it is for: -aud is what your service accepts. -any-audience leaves that out.
+Issuer: without -issuer, -jwks or -keys, the issuer that the token names is asked, if
+it has a public address. That shows whether the token is genuine, not whether you
+should trust its issuer: name the one you trust with -issuer.
+Audience: -aud is what your service accepts; -any-audience skips that check.
 
 ` + tokenHelp + `
 Exit status: 0 VERIFIED, 1 REFUSED, 2 UNDECIDED because the keys were unavailable.
@@ -54,15 +54,15 @@ func newVerification(f *flags) *verification {
 	v := &verification{algs: list{split: true}, scopes: list{split: true}}
 	v.output(f, false)
 	v.network(f)
-	f.StringVar(&v.issuer, "issuer", "", "trust this issuer, at `url`: its keys are found by discovery; with -jwks or -keys only its name counts")
+	f.StringVar(&v.issuer, "issuer", "", "trust the issuer at `url`: its keys are found by discovery; with -jwks or -keys only its name counts")
 	f.StringVar(&v.jwksURL, "jwks", "", "take the keys from the key set at `url`")
 	f.StringVar(&v.keys, "keys", "", "take the keys from a `file`, a JWK Set or PEM")
 	f.Var(&v.audiences, "aud", "an `audience` that your service accepts; repeatable, one of them is enough")
-	f.BoolVar(&v.anyAudience, "any-audience", false, "accept a token for anybody")
+	f.BoolVar(&v.anyAudience, "any-audience", false, "accept a token for any service")
 	f.Var(&v.algs, "alg", "accept this `algorithm`, such as RS256, and no other; repeatable (default: what the key allows)")
-	f.StringVar(&v.typ, "typ", "", "want this `type` in the header, such as at+jwt")
-	f.Var(&v.scopes, "scope", "want this `scope`; repeatable, all are needed")
-	f.DurationVar(&v.leeway, "leeway", 30*time.Second, "let clocks be apart by `duration`")
+	f.StringVar(&v.typ, "typ", "", "require this `type` in the header, such as at+jwt")
+	f.Var(&v.scopes, "scope", "require this `scope`; repeatable, all are required")
+	f.DurationVar(&v.leeway, "leeway", 30*time.Second, "allow clocks to differ by `duration`")
 	f.Var(&v.at, "at", "judge times as if it were this `time`, RFC 3339 (default now)")
 	return v
 }

@@ -28,19 +28,19 @@ func watchCommand() *command {
 	return &command{
 		name:    "watch",
 		args:    "[-every D] [-exit-on EVENT,...] [flags] ISSUER...",
-		summary: "print a line whenever the keys of an issuer change, or it fails",
-		details: `Asks each issuer for its keys, over and over, and prints a line for each change:
+		summary: "print a line whenever an issuer's keys change, or it fails",
+		details: `Asks each issuer for its keys again and again, and prints a line for each change:
 
   keys       the keys at the start
   added, removed, changed
-             the kids of keys that came, left, or are other keys now
-  failed     the first refresh of an outage that failed, why, and until when a
-             service goes on serving the keys that it has
-  expired    a service has no keys left to serve: it answers 503 from now on
+             the kids of keys that were added, removed or replaced
+  failed     the first failed refresh of an outage, why it failed, and until when a
+             service can use the keys that it has
+  expired    a service has no usable keys left: it answers 503 from now on
   recovered  the first refresh that succeeded after failures
 
-It ends cleanly with Ctrl-C, or by -exit-on with status 1 after that line, which
-is for cron: jwks watch -exit-on removed,failed ISSUER || alert
+It ends with Ctrl-C, or with status 1 after an event of -exit-on, which is useful
+for cron: jwks watch -exit-on removed,failed ISSUER || alert
 `,
 		prepare: func(f *flags) runner {
 			var w watcher
