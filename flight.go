@@ -230,7 +230,7 @@ func (c *cache) announceExpiryLocked(now freshness.Moment) {
 func (c *cache) succeedLocked(f *flight, l *loaded, now freshness.Moment) {
 	next := &snapshot{loaded: *l, order: f.order, fetchedAt: now.Add(-l.age)}
 	last := c.current.Load()
-	if l.notModified { // validators may lie: who doubts the set asks for the whole
+	if l.onTrust { // validators may lie: who doubts the set asks for the whole
 		next.order = last.order
 	}
 	event := Event{Kind: EventRefreshed, Duration: now.Sub(f.began)}

@@ -67,6 +67,7 @@ type inquiry struct {
 type loaded struct {
 	set         *KeySet
 	notModified bool // it is the last one's set
+	onTrust     bool // a server said so, by validators; else it was compared
 	binding     *binding.Binding
 	document    // zero without discovery, and with a seed
 
@@ -175,7 +176,7 @@ func (o origin) read(response *fetch.Response, last, next *loaded) error {
 	if last != nil {
 		previous = last.set
 	}
-	next.notModified = response.NotModified
+	next.notModified, next.onTrust = response.NotModified, response.NotModified
 	if response.NotModified {
 		next.set = previous
 	} else {

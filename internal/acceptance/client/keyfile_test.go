@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
+
 	"github.com/seed-22400188/jwks"
 	"github.com/seed-22400188/jwks/internal/testkit"
 )
@@ -109,6 +111,43 @@ func TestKeyFile_ReplacementsAreNoticed(t *testing.T) {
 		testkit.WantNoError(t, err)
 		if st := c.Status(); before != after || st.NotModified != 1 || st.Fetches != 2 || st.JWKSURL != f.path {
 			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// A file that did not change is the last word like one that did: looking again
+// costs one of the budget, and ends.
+func TestKeyFile_UnchangedIsTheLastWord(t *testing.T) {
+	for rule, ask := range map[string]func(t *testing.T, c *jwks.Client){
+		"a bad signature": func(t *testing.T, c *jwks.Client) {
+			forged := testkit.NewSigner(t, "ES256", "k1")
+			testkit.RefuseOnce(t, testkit.NewSourceVerifier(t, c), forged.Token(`{"iss":"https://issuer.example","exp":9999999999}`), jwt.ErrTokenSignatureInvalid)
+		},
+		"an unknown kid": func(t *testing.T, c *jwks.Client) {
+			testkit.WantNoKey(t, c, "k2", jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
+		},
+	} {
+		testkit.Bubble(t, rule, func(t *testing.T) {
+			f := newKeyFile(t)
+			f.write(setOf(t, "k1"))
+			c := f.client(jwks.WithKeyCacheSize(0), jwks.WithRefreshLimit(time.Hour, 2))
+			testkit.WantKey(t, c, "k1")
+			time.Sleep(time.Second)
+			ask(t, c)
+			if n := c.Status().Fetches; n != 2 {
+				t.Errorf("%d reads, want 2", n)
+			}
+			f.write(setOf(t, "k2"))
+			testkit.WantKey(t, c, "k2")
+		})
+	}
+	t.Run("with a TTL that is over by then", func(t *testing.T) {
+		f := newKeyFile(t)
+		f.write(setOf(t, "k1"))
+		c := f.client(jwks.WithTTL(1))
+		for range 3 {
+			_, err := c.Key(t.Context(), "k2")
+			testkit.WantError(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
 		}
 	})
 }
