@@ -222,8 +222,10 @@ func (c *choice) among(keys []*Key) ([]*Key, verdict) {
 		return list, chosen
 	case there:
 		return nil, wrongAlg
-	case found.more:
+	case found.more && unnamed:
 		return nil, ambiguous
+	case found.more: // none of so many has the thumbprint: one that is new may
+		return nil, missing
 	}
 	if list := found.best(silent); list != nil {
 		return list, chosen

@@ -167,6 +167,34 @@ func TestKeySet_KidOfKeyWithoutOne(t *testing.T) {
 	testkit.WantError(t, err, jwks.ErrKeyNotFound, jwks.ErrTokenInvalid)
 }
 
+// A token names its key by a thumbprint that none of many keys has: that key may
+// be new, so it is asked for.
+func TestKeySet_ThumbprintOfANewKey(t *testing.T) {
+	var entries []string
+	for i := range 5 {
+		entries = append(entries, testkit.NewSigner(t, "ES256", fmt.Sprint("k", i)).JWK())
+	}
+	fresh := testkit.NewSigner(t, "ES256", "new")
+	der := certificateOf(t, fresh)
+	s1, s256 := sha1.Sum(der), sha256.Sum256(der)
+	raw := base64.RawURLEncoding.EncodeToString
+	for name, value := range map[string]string{"x5t": raw(s1[:]), "x5t#S256": raw(s256[:])} {
+		named := fmt.Sprintf("%q:%q", name, value)
+		token := fresh.Sign(`{"alg":"ES256",`+named+`}`, testkit.Payload(nil))
+		err := testkit.Refuse(t, testkit.NewVerifier(t, testkit.ParseKeys(t, entries...)), token, jwks.ErrKeyNotFound)
+		if !strings.Contains(err.Error(), "key with "+name+" ") || strings.Contains(err.Error(), "names no key") {
+			t.Error(err)
+		}
+		documents := map[string]string{"/jwks": testkit.KeySetDocument(entries...)}
+		n := testkit.NewInternet()
+		n.Serve("a.example", documents)
+		c := n.NewClient(t, jwks.WithJWKSURL("https://a.example/jwks"))
+		testkit.MustReady(t, c)
+		documents["/jwks"] = testkit.KeySetDocument(append(entries, testkit.WithMembers(fresh.JWK(), named))...)
+		testkit.AcceptOnce(t, testkit.NewVerifier(t, c), token)
+	}
+}
+
 // A kid that is published but unusable is told apart from one that is unknown.
 func TestKeySet_KidOfUnusableEntry(t *testing.T) {
 	bare := testkit.NewSigner(t, "ES256", "")
