@@ -1,6 +1,7 @@
 package jwks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,6 +65,7 @@ type issuerOptions struct {
 // policy is what a verifier demands of the tokens of one issuer.
 type policy struct {
 	issuer          string // "" for the common one
+	shown           string // the issuer, for texts
 	claims          *claims.Policy
 	algorithms      jws.Set
 	algorithmNames  []string // nil: the default
@@ -72,9 +74,10 @@ type policy struct {
 	audienceDecided bool
 }
 
-func newPolicy(issuer string, c *verifierConfig) *policy {
+func newPolicy(issuer, shown string, c *verifierConfig) *policy {
 	return &policy{
 		issuer:          issuer,
+		shown:           shown,
 		claims:          claims.NewPolicy(c.Rules),
 		algorithms:      c.algorithms,
 		algorithmNames:  c.algorithmNames,
@@ -99,7 +102,7 @@ type policies struct {
 // newPolicies makes the policies that the options ask for, and returns every
 // problem at once.
 func newPolicies(c *verifierConfig, source KeySource) (*policies, []error) {
-	p := &policies{common: newPolicy("", c), algorithms: c.algorithms, algorithmNames: c.algorithmNames}
+	p := &policies{common: newPolicy("", "", c), algorithms: c.algorithms, algorithmNames: c.algorithmNames}
 	var errs []error
 	namer, knows := asOurs[issuerNamer](source)
 	for _, o := range c.perIssuer {
@@ -108,16 +111,16 @@ func newPolicies(c *verifierConfig, source KeySource) (*policies, []error) {
 			issuer, ok = namer.issuerNamed(o.issuer)
 		}
 		if !ok {
-			errs = append(errs, configError("ForIssuer", "the key source has no key of %s: want an issuer that it trusts", show.Quote(o.issuer)))
+			errs = append(errs, configError("ForIssuer", "the key source has no key of %s: want an issuer that it trusts", show.QuotePlace(o.issuer)))
 			continue
 		}
 		if p.named[issuer] != nil {
-			errs = append(errs, configError("ForIssuer", "%s is named twice", show.Quote(o.issuer)))
+			errs = append(errs, configError("ForIssuer", "%s is named twice", show.QuotePlace(o.issuer)))
 			continue
 		}
-		own, problems := c.overlay(issuer, o.opts, source)
+		own, problems := c.overlay(issuer, show.QuotePlace(issuer), o.opts, source)
 		errs = append(errs, problems...)
-		p.add(newPolicy(issuer, own))
+		p.add(newPolicy(issuer, show.QuotePlace(issuer), own))
 	}
 	if c.issuerFunc != nil {
 		p.atRun = newAnswers(c, source)
@@ -159,7 +162,7 @@ func (p *policies) undecided(namer issuerNamer) (errs []error) {
 		}) {
 			continue
 		}
-		errs = append(errs, configError("ForIssuer", "the audience of issuer %s is not decided: give it a ForIssuer with WithAudience, or a common WithAudience for all", show.Quote(b.Issuer())))
+		errs = append(errs, configError("ForIssuer", "the audience of issuer %s is not decided: give it a ForIssuer with WithAudience, or a common WithAudience for all", show.QuotePlace(b.Issuer())))
 	}
 	return errs
 }
@@ -213,8 +216,9 @@ func undecidedAudience(issuer string) error {
 	return notTrustedBecause(issuer, "no option decides the audience of its tokens", nil)
 }
 
-// overlay applies the options for one issuer on top of the common ones.
-func (c *verifierConfig) overlay(issuer string, opts []VerifierOption, source KeySource) (*verifierConfig, []error) {
+// overlay applies the options for one issuer on top of the common ones. shown is
+// how errors name it.
+func (c *verifierConfig) overlay(issuer, shown string, opts []VerifierOption, source KeySource) (*verifierConfig, []error) {
 	own := *c
 	own.issuer = issuer
 	own.Required, own.Claims, own.checks = slices.Clip(c.Required), slices.Clip(c.Claims), slices.Clip(c.checks)
@@ -223,7 +227,7 @@ func (c *verifierConfig) overlay(issuer string, opts []VerifierOption, source Ke
 	var errs []error
 	add := func(err error) {
 		for _, err := range distinct([]error{err}) {
-			errs = append(errs, configError("ForIssuer", "%s: %s", show.Quote(issuer), strings.TrimPrefix(err.Error(), ErrConfig.Error()+": ")))
+			errs = append(errs, configError("ForIssuer", "%s: %s", shown, strings.TrimPrefix(err.Error(), ErrConfig.Error()+": ")))
 		}
 	}
 	for _, o := range opts {
@@ -244,7 +248,7 @@ func (c *verifierConfig) overlay(issuer string, opts []VerifierOption, source Ke
 		if knows {
 			stands, ok := namer.issuerNamed(name)
 			if !ok || stands != issuer && !binding.Fits(issuer, stands) {
-				add(configError("WithExpectedIssuer", "no token of this issuer says %s", show.Quote(name)))
+				add(configError("WithExpectedIssuer", "no token of this issuer says %s", show.QuotePlace(name)))
 			}
 		}
 	}
@@ -329,10 +333,14 @@ func newAnswers(c *verifierConfig, source KeySource) *answers {
 	if namer, ok := asOurs[issuerNamer](source); ok {
 		a.knows = namer.isListed
 	}
-	if s, ok := source.(*Issuers); ok && s != nil {
+	ttl := time.Duration(0)
+	for _, s := range issuersIn(source) {
 		size = max(size, 2*s.cfg.maxIssuers) // twice: those of clients that are gone stay for a while
-		a.ttl = s.cfg.decisionTTL
+		if s.cfg.trustFunc != nil && (ttl == 0 || s.cfg.decisionTTL < ttl) {
+			ttl = s.cfg.decisionTTL // of several, the shortest
+		}
 	}
+	a.ttl = cmp.Or(ttl, a.ttl)
 	a.known, _ = lru.New[answerKey, answer](size) // fails for sizes below 1 only
 	return a
 }
@@ -423,22 +431,22 @@ func (a *answers) ask(ctx context.Context, cancel context.CancelFunc, key answer
 		a.leave(key, asked) // first: who asks again after this answer gets another
 		close(asked.done)
 	}()
+	until := time.Now().Add(a.ttl) // what the function knows may be as old as the question
 	opts, err := a.cfg.issuerFunc(ctx, key.issuer)
-	asked.result, asked.err = a.answer(key.issuer, opts, err)
+	asked.result, asked.err = a.answer(key.issuer, opts, err, until)
 }
 
 // answer makes an answer of what the function returned.
-func (a *answers) answer(issuer string, opts []VerifierOption, err error) (answer, error) {
-	until := time.Now().Add(a.ttl)
+func (a *answers) answer(issuer string, opts []VerifierOption, err error, until time.Time) (answer, error) {
 	switch {
 	case errors.Is(err, ErrIssuerNotTrusted):
 		return answer{refused: trustFuncError(issuer, err), until: until}, nil
 	case err != nil:
 		return answer{}, trustFuncError(issuer, err)
 	}
-	own, errs := a.cfg.overlay(issuer, opts, a.source)
+	own, errs := a.cfg.overlay(issuer, show.Quote(issuer), opts, a.source)
 	if len(errs) > 0 {
 		return answer{}, undecidedError(issuer, strings.ReplaceAll(bare(errors.Join(errs...)), "\n", "; "))
 	}
-	return answer{policy: newPolicy(issuer, own), until: until}, nil
+	return answer{policy: newPolicy(issuer, show.Quote(issuer), own), until: until}, nil
 }

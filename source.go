@@ -345,6 +345,20 @@ func (u *Union) Status() []Status {
 	return all
 }
 
+// issuersIn lists the Issuers that a source is, or is made of.
+func issuersIn(source KeySource) (all []*Issuers) {
+	sources := []KeySource{source}
+	if u, ok := source.(*Union); ok && u != nil {
+		sources = u.sources
+	}
+	for _, source := range sources {
+		if s, ok := source.(*Issuers); ok && s != nil {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
 // The methods of issuerNamer, of issuers.
 
 func (s *Issuers) issuerNamed(name string) (issuer string, ok bool) {

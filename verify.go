@@ -175,7 +175,7 @@ func (p *policy) checkAlgorithm(t *compact.Token) error {
 	}
 	forWhom := ""
 	if p.issuer != "" {
-		forWhom = " for issuer " + show.Quote(p.issuer)
+		forWhom = " for issuer " + p.shown
 	}
 	return fault.Invalid("alg "+show.Quote(t.Header.Algorithm)+" is not allowed"+forWhom+", want "+show.OneOf(p.algorithmNames), ErrAlgorithmNotAllowed)
 }

@@ -134,6 +134,45 @@ func TestForIssuerFunc_Lifetime(t *testing.T) {
 	})
 }
 
+// TestForIssuerFunc_LongAndShortTTL: an answer ends with the decision on its issuer,
+// however long that holds; of several Issuers in a union the shortest counts.
+func TestForIssuerFunc_LongAndShortTTL(t *testing.T) {
+	for name, ttl := range map[string]time.Duration{"short": time.Minute, "long": 2 * time.Hour} {
+		for _, inUnion := range []bool{false, true} {
+			testkit.Bubble(t, fmt.Sprint(name, ", in a union: ", inUnion), func(t *testing.T) {
+				n := testkit.NewInternet()
+				a := n.AddIssuer(t, "a.example")
+				aud, asked := "old", 0
+				issuers := n.NewIssuers(t, jwks.TrustIssuerFunc(testkit.TrustAll()), jwks.WithDecisionTTL(ttl))
+				var source jwks.KeySource = issuers
+				if inUnion {
+					source = jwks.AnyOf(n.NewIssuers(t, jwks.TrustIssuerFunc(testkit.TrustAll()), jwks.WithDecisionTTL(ttl+time.Hour)), issuers)
+				}
+				v, err := jwks.NewVerifier(source, jwks.WithTokenCache(8), jwks.ForIssuerFunc(func(context.Context, string) ([]jwks.VerifierOption, error) {
+					asked++
+					return []jwks.VerifierOption{jwks.WithAudience(aud)}, nil
+				}))
+				if err != nil {
+					t.Fatal(err)
+				}
+				token := a.Sign(map[string]any{"aud": "old", "exp": time.Now().Add(24 * time.Hour)})
+				testkit.AcceptOnce(t, v, token)
+				aud = "new"
+				time.Sleep(ttl - time.Second)
+				testkit.AcceptOnce(t, v, token)
+				if asked != 1 {
+					t.Errorf("asked %d times within the TTL", asked)
+				}
+				time.Sleep(2 * time.Second)
+				testkit.RefuseOnce(t, v, token, jwt.ErrTokenInvalidAudience)
+				if asked != 2 {
+					t.Errorf("asked %d times after the TTL", asked)
+				}
+			})
+		}
+	}
+}
+
 func TestForIssuerFunc_ThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := testkit.NewInternet()
