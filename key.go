@@ -14,7 +14,6 @@ import (
 	"io"
 	"math/big"
 	"math/bits"
-	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -287,7 +286,7 @@ type PreparedKey interface {
 // which leaves signatures to golang-jwt. A nil accelerator is [ErrConfig].
 func WithAccelerator(a Accelerator) ClientOption {
 	return clientOption(func(c *clientConfig) error {
-		if v := reflect.ValueOf(a); a == nil || v.Kind() == reflect.Pointer && v.IsNil() {
+		if isNil(a) {
 			return configError("WithAccelerator", "the accelerator is nil")
 		}
 		c.accelerator = a

@@ -256,9 +256,13 @@ type confirmer interface{ Confirms() []string }
 type proofKey struct{}
 
 // ContextWithProof returns a copy of ctx with a proof for [Verifier.Verify],
-// which replaces the one that ctx has, if any. A nil p removes it. The middleware of
-// package jwkshttp does this for every request if it has a WithProof.
+// which replaces the one that ctx has, if any. A nil p, also a nil pointer of any type,
+// removes it. The middleware of package jwkshttp does this for every request if it has a
+// WithProof.
 func ContextWithProof(ctx context.Context, p Proof) context.Context {
+	if isNil(p) {
+		p = nil
+	}
 	return context.WithValue(ctx, proofKey{}, p)
 }
 

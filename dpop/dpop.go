@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -156,7 +157,7 @@ type ReplayStore interface {
 // [jwks.ErrConfig]. The nested module contrib/redis has a store.
 func WithReplayStore(s ReplayStore) Option {
 	return option(func(c *config) error {
-		if s == nil {
+		if v := reflect.ValueOf(s); s == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 			return configError("WithReplayStore", "the store is nil")
 		}
 		c.store = s

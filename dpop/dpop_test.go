@@ -32,6 +32,7 @@ func TestNew_RefusesBadOptions(t *testing.T) {
 		"symmetric":        {[]dpop.Option{dpop.WithAlgorithms("ES256", "HS256")}, `WithAlgorithms: "HS256"`},
 		"empty algorithm":  {[]dpop.Option{dpop.WithAlgorithms("")}, `WithAlgorithms: ""`},
 		"nil store":        {[]dpop.Option{dpop.WithReplayStore(nil)}, "WithReplayStore"},
+		"nil pointer":      {[]dpop.Option{dpop.WithReplayStore((*pointerStore)(nil))}, "WithReplayStore"},
 		"capacity 0":       {[]dpop.Option{dpop.WithReplayCapacity(0)}, "WithReplayCapacity: 0"},
 		"two stores":       {[]dpop.Option{dpop.WithReplayCapacity(1), dpop.WithReplayStore(store)}, "WithReplayCapacity"},
 		"short secret":     {[]dpop.Option{dpop.WithNonces(make([]byte, 31), time.Minute)}, "31 bytes, want 32"},
@@ -49,6 +50,9 @@ func TestNew_RefusesBadOptions(t *testing.T) {
 		t.Errorf("not every bad option is told: %v", err)
 	}
 }
+
+// pointerStore is a store whose constructor may have failed.
+type pointerStore struct{ storeFunc }
 
 func TestTarget_BehindProxies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
