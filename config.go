@@ -132,7 +132,7 @@ func (c *clientConfig) checkURLs() []error {
 	if c.issuer != "" && c.discoversFromIssuer() {
 		if hasPlaceholder(c.issuer) {
 			errs = append(errs, placeholderError("WithIssuer", c.issuer))
-		} else if _, err := fetch.CheckURL(c.issuer, c.insecure); err != nil {
+		} else if err := fetch.CheckOwnURL(c.issuer, c.insecure); err != nil {
 			errs = append(errs, configError("WithIssuer", "%v; only where nothing is discovered may it be any name", err))
 		}
 	}
@@ -144,7 +144,7 @@ func (c *clientConfig) checkURLs() []error {
 			errs = append(errs, placeholderError(given.option, given.url))
 			continue
 		}
-		if _, err := fetch.CheckURL(given.url, c.insecure); err != nil {
+		if err := fetch.CheckOwnURL(given.url, c.insecure); err != nil {
 			errs = append(errs, configError(given.option, "%v", err))
 		}
 	}
@@ -159,7 +159,7 @@ func hasPlaceholder(url string) bool {
 
 func placeholderError(option, url string) error {
 	place, _, _ := strings.Cut(url, "?") // as it stands: braces would be escaped
-	return configError(option, "%s has a placeholder that nobody filled in", show.Quote(place[strings.LastIndexByte(place, '@')+1:]))
+	return configError(option, "%s has a placeholder that nobody filled in", show.Own(place[strings.LastIndexByte(place, '@')+1:]))
 }
 
 // static says that there is nowhere to fetch from.

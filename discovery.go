@@ -232,7 +232,7 @@ func (o origin) checkMetadata(m *Metadata, b *binding.Binding, place string) err
 		return fault.Unavailable("the discovery document's "+m.jwksMember+" is unusable: "+err.Error(), ErrInvalidMetadata)
 	}
 	if issuer != nil && issuer.Scheme == "https" && u.Scheme != "https" && !o.cfg.insecure {
-		return fault.Unavailable("the discovery document's "+m.jwksMember+" "+show.Quote(m.JWKSURI)+" is not https, although its issuer is", ErrInvalidMetadata)
+		return fault.Unavailable("the discovery document's "+m.jwksMember+" "+show.QuoteURL(m.JWKSURI)+" is not https, although its issuer is", ErrInvalidMetadata)
 	}
 	return nil
 }

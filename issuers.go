@@ -97,10 +97,10 @@ func NewIssuers(opts ...IssuersOption) (*Issuers, error) {
 // list makes the client of a listed issuer and files it under all its names.
 func (s *Issuers) list(trusted trustedIssuer) error {
 	if len(trusted.issuer) > maxIssuerLength {
-		return configError("TrustIssuer", "%s is longer than %d bytes", show.Quote(trusted.issuer), maxIssuerLength)
+		return configError("TrustIssuer", "%s is longer than %d bytes", show.QuotePlace(trusted.issuer), maxIssuerLength)
 	}
 	if s.listed[trusted.issuer] != nil {
-		return configError("TrustIssuer", "%s is listed twice, as an issuer or as an alias of one", show.Quote(trusted.issuer))
+		return configError("TrustIssuer", "%s is listed twice, as an issuer or as an alias of one", show.QuotePlace(trusted.issuer))
 	}
 	c, err := s.cfg.newClient(trusted.issuer, trusted.opts)
 	if err != nil {
@@ -109,7 +109,7 @@ func (s *Issuers) list(trusted trustedIssuer) error {
 	for _, alias := range c.cfg.aliases {
 		if other := s.listed[alias]; other != nil && other != c {
 			return configError("WithIssuerAliases", "%s is listed already: %s and %s would share the name",
-				show.Quote(alias), show.Quote(other.cfg.issuer), show.Quote(trusted.issuer))
+				show.QuotePlace(alias), show.QuotePlace(other.cfg.issuer), show.QuotePlace(trusted.issuer))
 		}
 		s.listed[alias] = c
 	}
@@ -272,7 +272,7 @@ func (s *Issuers) Ready(ctx context.Context) error {
 	var failed fault.Problems
 	for i, err := range errs {
 		if err != nil {
-			failed.Add(show.Quote(s.order[i].cfg.issuer)+": "+bare(err), err)
+			failed.Add(show.QuotePlace(s.order[i].cfg.issuer)+": "+bare(err), err)
 		}
 	}
 	if failed.Texts == nil {
@@ -422,7 +422,7 @@ func (c *issuersConfig) newClient(issuer string, extra []ClientOption) (*Client,
 		return nil, err
 	}
 	if actual := client.cfg.issuer; actual != issuer && !binding.Fits(actual, issuer) && !slices.Contains(client.cfg.aliases, issuer) {
-		return nil, configError("TrustIssuer", "the options for %s say WithIssuer(%s)", show.Quote(issuer), show.Quote(actual))
+		return nil, configError("TrustIssuer", "the options for %s say WithIssuer(%s)", show.QuotePlace(issuer), show.QuotePlace(actual))
 	}
 	return client, nil
 }

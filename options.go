@@ -60,7 +60,7 @@ func WithIssuerAliases(names ...string) ClientOption {
 			case name == "":
 				return configError("WithIssuerAliases", "a name is empty")
 			case binding.IsTemplate(name):
-				return configError("WithIssuerAliases", "%s has a place for a tenant, and aliases are compared exactly", show.Quote(name))
+				return configError("WithIssuerAliases", "%s has a place for a tenant, and aliases are compared exactly", show.Own(name))
 			}
 		}
 		c.aliases = append(c.aliases[:len(c.aliases):len(c.aliases)], names...) // options may be shared by clients

@@ -88,7 +88,7 @@ func (c *verifierConfig) check(source KeySource) []error {
 	if namer, ok := asOurs[issuerNamer](source); ok && !absent {
 		for _, name := range c.Issuers {
 			if !namer.yields(name) {
-				errs = append(errs, configError("WithExpectedIssuer", "the key source never verifies a token of %s: want an issuer that it trusts", show.Quote(name)))
+				errs = append(errs, configError("WithExpectedIssuer", "the key source never verifies a token of %s: want an issuer that it trusts", show.QuotePlace(name)))
 			}
 		}
 	}

@@ -366,7 +366,11 @@ func (a *announcer) log(n notice) {
 func (n notice) attrs(place string) []slog.Attr {
 	attrs := make([]slog.Attr, 0, 12)
 	if n.Issuer != "" {
-		attrs = append(attrs, slog.String("issuer", show.Line(n.Issuer)))
+		issuer := show.Place(n.Issuer)
+		if n.Dynamic { // a token named it
+			issuer = show.Line(n.Issuer)
+		}
+		attrs = append(attrs, slog.String("issuer", issuer))
 	}
 	var failed *FetchError
 	if n.URL == "" && errors.As(n.Err, &failed) {

@@ -66,7 +66,7 @@ func WithBaseURL(url string) Option {
 		if strings.Contains(url, "?") { // key IDs are appended to it
 			return configError("WithBaseURL: the URL has a query")
 		}
-		if _, err := fetch.CheckURL(url, false); err != nil {
+		if err := fetch.CheckOwnURL(url, false); err != nil {
 			return configError("WithBaseURL: " + err.Error())
 		}
 		c.base = strings.TrimRight(url, "/")

@@ -65,7 +65,7 @@ func WithBaseURL(url string) Option {
 			return configError("WithBaseURL: the URL has a query")
 		}
 		// Whether plain http is allowed is known when all options are.
-		if _, err := fetch.CheckURL(url, true); err != nil {
+		if err := fetch.CheckOwnURL(url, true); err != nil {
 			return configError("WithBaseURL: %v", err)
 		}
 		c.base = url

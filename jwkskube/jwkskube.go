@@ -24,6 +24,7 @@ import (
 
 	"github.com/seed-22400188/jwks"
 	"github.com/seed-22400188/jwks/internal/compact"
+	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/fetch"
 	"github.com/seed-22400188/jwks/internal/keyfile"
 	"github.com/seed-22400188/jwks/internal/show"
@@ -68,7 +69,10 @@ func WithRoot(dir string) Option {
 // https://kubernetes.default.svc.
 func WithAPIServer(url string) Option {
 	return option(func(c *config) error {
-		if _, err := fetch.CheckURL(url, false); err != nil {
+		if strings.Contains(url, "?") { // a path is appended to it
+			return configError("WithAPIServer: the URL has a query")
+		}
+		if err := fetch.CheckOwnURL(url, false); err != nil {
 			return configError("WithAPIServer: " + err.Error())
 		}
 		c.apiServer = strings.TrimRight(url, "/")
@@ -131,8 +135,8 @@ func InCluster(opts ...Option) ([]jwks.ClientOption, error) {
 		jwks.WithHTTPClient(&http.Client{Transport: t}),
 		jwks.WithHeaderFunc("Authorization", func(context.Context) (string, error) {
 			token, err := c.token()
-			if err != nil {
-				return "", err
+			if err != nil { // its text is short and ours: the whole of it is told
+				return "", fault.Unavailable(strings.TrimPrefix(err.Error(), jwks.ErrConfig.Error()+": "), err)
 			}
 			return "Bearer " + token, nil
 		}),
@@ -148,7 +152,7 @@ func (c *config) token() (string, error) {
 	}
 	token := strings.TrimSpace(string(text))
 	if token == "" {
-		return "", configError("the file " + show.Line(path) + " is empty")
+		return "", configError("the file " + show.OwnLine(path) + " is empty")
 	}
 	return token, nil
 }
@@ -160,7 +164,7 @@ func (c *config) issuer() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := show.Line(filepath.Join(c.root, "token"))
+	path := show.OwnLine(filepath.Join(c.root, "token"))
 	opened, err := compact.Open(token, maxToken)
 	if err != nil { // whose text may quote the token
 		return "", configError("the file " + path + " does not hold a token of three segments")
@@ -173,7 +177,7 @@ func (c *config) issuer() (string, error) {
 }
 
 func fileError(path string, err error) error {
-	return fmt.Errorf("%w: jwkskube: the file %s: %w", jwks.ErrConfig, show.Line(path), err)
+	return fmt.Errorf("%w: jwkskube: the file %s: %w", jwks.ErrConfig, show.OwnLine(path), err)
 }
 
 // transport trusts the authority in a file alone, and looks at the file before
@@ -222,7 +226,7 @@ func (t *transport) current() (*http.Transport, error) {
 		if t.base != nil {
 			return t.base, nil
 		}
-		return nil, configError("the file " + show.Line(t.path) + " holds no certificate")
+		return nil, configError("the file " + show.OwnLine(t.path) + " holds no certificate")
 	}
 	if t.base != nil {
 		t.base.CloseIdleConnections()

@@ -195,6 +195,7 @@ func TestInCluster_Errors(t *testing.T) {
 		"a nil option":        {nil, []Option{nil}, "an option is nil"},
 		"plain http":          {nil, []Option{WithAPIServer("http://10.0.0.1")}, "WithAPIServer"},
 		"no API server":       {nil, []Option{WithAPIServer("")}, "WithAPIServer"},
+		"a query":             {nil, []Option{WithAPIServer("https://10.0.0.1/?x")}, "WithAPIServer"},
 	} {
 		c := newCluster(t)
 		if tt.spoil != nil {
@@ -223,8 +224,8 @@ func TestInCluster_TokenGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := client.Refresh(t.Context())
-	if !errors.Is(err, jwks.ErrUnavailable) || !errors.Is(err, fs.ErrNotExist) {
-		t.Error(err)
+	if !errors.Is(err, jwks.ErrUnavailable) || !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), path+": no such file") {
+		t.Errorf("%v, want the name of the file %s", err, path)
 	}
 	if client.Status().State != jwks.StateFresh {
 		t.Error("the set at hand is gone")

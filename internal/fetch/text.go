@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/show"
 )
 
@@ -102,9 +103,13 @@ func alert(err error) uint64 {
 }
 
 // describe returns a text for an error of a transport. The common ones are
-// written anew from their parts; any other text may quote what a server, a
-// proxy or a certificate says, at any length, and is quoted and cut.
+// written anew from their parts, and those of this module are in order; any other
+// text may quote what a server, a proxy or a certificate says, at any length, and
+// is quoted and cut.
 func describe(err error) string {
+	if text, ok := fault.Text(err); ok {
+		return text
+	}
 	var (
 		dns     *net.DNSError
 		op      *net.OpError

@@ -28,6 +28,15 @@ func CheckURL(raw string, allowHTTP bool) (*url.URL, error) {
 	return u, nil
 }
 
+// CheckOwnURL is CheckURL for a URL that the configuration gave, which the error
+// shows whole, without user info, query and fragment.
+func CheckOwnURL(raw string, allowHTTP bool) error {
+	if _, err := parseURL(raw, allowHTTP); err != nil {
+		return fmt.Errorf("URL %s: %w", show.QuotePlace(raw), err)
+	}
+	return nil
+}
+
 // parseURL is CheckURL with errors that do not repeat the URL.
 func parseURL(raw string, allowHTTP bool) (*url.URL, error) {
 	switch {

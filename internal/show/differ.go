@@ -10,6 +10,10 @@ import (
 // tenants may differ in their last letter only.
 func Own(s string) string { return strconv.Quote(cutAt(s, PlaceLimit)) }
 
+// OwnLine is Own for a text that is harmless as a rule and reads better without
+// quotes, such as the path of a file.
+func OwnLine(s string) string { return onLine(cutAt(s, PlaceLimit)) }
+
 // Differs writes "is X, want Y" for a text from outside and what the
 // configuration wants in its place, one value or one of several. However long
 // they are, what is shown of X has the place where it differs from the nearest

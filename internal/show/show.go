@@ -124,6 +124,8 @@ func Odd(r rune) bool { return r == ' ' || r == '\\' || !unicode.IsPrint(r) }
 func WholeURL(raw string) string {
 	u, err := url.Parse(raw)
 	switch {
+	case err == nil && u.Host != "" && u.User == nil && !strings.ContainsAny(raw, "?#") && !strings.ContainsFunc(raw, Odd):
+		return raw // String would escape the braces of a template
 	case err == nil && u.Host != "":
 		query := u.RawQuery != ""
 		u.User, u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = nil, "", false, "", ""

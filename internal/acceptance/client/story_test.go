@@ -341,6 +341,14 @@ func TestClient_LogPlace(t *testing.T) {
 			t.Errorf("log %q, event %q, status %q", l.URL, e[0].URL, c.Status().JWKSURL)
 		}
 	})
+	testkit.Bubble(t, "a long issuer is whole", func(t *testing.T) {
+		env := testkit.NewEnv(t, jwkstest.WithPath("/"+strings.Repeat("tenant-", 20)+"one"))
+		var log bytes.Buffer
+		testkit.MustRefresh(t, env.NewClient(jwks.WithLogger(slog.New(slog.NewJSONHandler(&log, nil)))))
+		if text := log.String(); !strings.Contains(text, `"issuer":"`+env.Issuer.URL()+`"`) {
+			t.Error(text)
+		}
+	})
 	testkit.Bubble(t, "entries that are skipped are told once", func(t *testing.T) {
 		env := testkit.NewEnv(t)
 		var log bytes.Buffer
