@@ -42,7 +42,8 @@ var (
 	ErrKeyNotFound = fault.ErrKeyNotFound
 
 	// ErrIssuerNotTrusted is [ErrTokenInvalid]: the token's "iss" is not listed, or
-	// the function of [TrustIssuerFunc] refused it. No request is made for such a token.
+	// the function of [TrustIssuerFunc] or [ForIssuerFunc] refused it. Where a list
+	// decides, no request is made for such a token; otherwise none of its claims is used.
 	ErrIssuerNotTrusted = fault.New("jwks: issuer not trusted", ErrTokenInvalid)
 
 	// ErrAlgorithmNotAllowed is [ErrTokenInvalid]: the token's "alg" is not

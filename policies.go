@@ -1,7 +1,6 @@
 package jwks
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -333,14 +332,12 @@ func newAnswers(c *verifierConfig, source KeySource) *answers {
 	if namer, ok := asOurs[issuerNamer](source); ok {
 		a.knows = namer.isListed
 	}
-	ttl := time.Duration(0)
-	for _, s := range issuersIn(source) {
+	for i, s := range issuersIn(source) {
 		size = max(size, 2*s.cfg.maxIssuers) // twice: those of clients that are gone stay for a while
-		if s.cfg.trustFunc != nil && (ttl == 0 || s.cfg.decisionTTL < ttl) {
-			ttl = s.cfg.decisionTTL // of several, the shortest
+		if i == 0 || s.cfg.decisionTTL < a.ttl {
+			a.ttl = s.cfg.decisionTTL // of several, the shortest
 		}
 	}
-	a.ttl = cmp.Or(ttl, a.ttl)
 	a.known, _ = lru.New[answerKey, answer](size) // fails for sizes below 1 only
 	return a
 }
