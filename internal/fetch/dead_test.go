@@ -152,6 +152,10 @@ func behindFirewall(t *testing.T) (url string, w *firewall, settings *tls.Config
 	return "https://" + w.Addr().String() + "/", w, &tls.Config{RootCAs: roots}
 }
 
+// patience is how long an attempt may take: one over a dead connection takes that
+// long, and the next one has to do with it on a busy machine.
+const patience = 4 * time.Second
+
 // wrapped hides a transport, as packages for tracing do.
 type wrapped struct{ *http.Transport }
 
@@ -176,8 +180,9 @@ func TestDeadConnection_IsNotUsedAgain(t *testing.T) {
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel() // each waits for a dead connection
 			url, wall, settings := behindFirewall(t)
-			cfg := Config{MaxSize: 10, Timeout: time.Second, Retries: 1}
+			cfg := Config{MaxSize: 10, Timeout: patience, Retries: 1}
 			if test.client == nil {
 				cfg.TLS = settings
 			} else {
@@ -227,7 +232,7 @@ func TestDeadConnection_NextFetchIsFree(t *testing.T) {
 	url, wall, settings := behindFirewall(t)
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: settings, ForceAttemptHTTP2: true}}
 	defer client.CloseIdleConnections()
-	f := New(Config{MaxSize: 10, Timeout: time.Second, Client: client})
+	f := New(Config{MaxSize: 10, Timeout: time.Minute, Client: client})
 	defer f.CloseIdle()
 	if _, err := f.Get(t.Context(), Request{URL: url}); err != nil {
 		t.Fatal(err)
@@ -256,7 +261,7 @@ func TestDeadConnection_TransportIsNotTouched(t *testing.T) {
 	rt := &http.Transport{TLSClientConfig: settings, ForceAttemptHTTP2: true}
 	client := &http.Client{Transport: rt}
 	defer client.CloseIdleConnections()
-	f := New(Config{MaxSize: 10, Timeout: time.Second, Retries: 1, Client: client})
+	f := New(Config{MaxSize: 10, Timeout: patience, Retries: 1, Client: client})
 	defer f.CloseIdle()
 	resp, err := client.Get(url)
 	if err != nil {

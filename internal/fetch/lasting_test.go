@@ -187,14 +187,9 @@ func TestProxy_RefusalNamesIt(t *testing.T) {
 }
 
 func TestProxy_UnreachableIsNamed(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close() // a port where nobody listens
-	u := &url.URL{Scheme: "http", Host: l.Addr().String(), User: url.UserPassword("user", "SECRET")}
+	u := &url.URL{Scheme: "http", Host: "127.0.0.1:1", User: url.UserPassword("user", "SECRET")}
 	rt := &http.Transport{Proxy: http.ProxyURL(u)}
-	_, err = New(Config{MaxSize: 10, Client: &http.Client{Transport: rt}}).Get(t.Context(), Request{URL: docURL})
+	_, err := New(Config{MaxSize: 10, Client: &http.Client{Transport: rt}}).Get(t.Context(), Request{URL: docURL})
 	want := fmt.Sprintf("the proxy %q could not be reached: dial tcp %s: connection refused", u.Host, u.Host)
 	if e := mustFail(t, err); e.Error() != "GET "+docURL+": "+want {
 		t.Errorf("%v, want %s", err, want)

@@ -175,7 +175,7 @@ func TestDeadConnection_OfAUsersTransport(t *testing.T) {
 	c, err := jwks.NewClient(
 		jwks.WithJWKSURL("https://"+between.Addr().String()+"/jwks"),
 		jwks.WithHTTPClient(&http.Client{Transport: transport}),
-		jwks.WithTimeout(time.Second),
+		jwks.WithTimeout(4*time.Second), // which a dead connection takes, and another must do with
 	)
 	if err != nil {
 		t.Fatal(err)

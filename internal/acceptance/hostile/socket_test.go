@@ -88,7 +88,7 @@ func gzipBomb(t *testing.T) []byte {
 }
 
 // unanswered is what is told of an answer that does not come, or does not end.
-const unanswered = "no answer within 2s"
+const unanswered = "no answer within 5s"
 
 // generated are the answers that the manifest wants made, and how they may be
 // refused: by what is in them, or before that by how they came.
@@ -179,7 +179,7 @@ type hostileClient struct {
 // have all the time that a busy machine needs.
 func patience(says string) time.Duration {
 	if says == unanswered {
-		return 2 * time.Second
+		return 5 * time.Second
 	}
 	return time.Minute
 }
