@@ -147,7 +147,7 @@ func timeOf(m, now freshness.Moment, wall time.Time) time.Time {
 func (c *cache) tellSetLocked(n notice, last, next *snapshot) {
 	if c.binding == nil && next.binding != nil {
 		c.binding = next.binding
-		c.announceLocked(notice{message: "jwks: keys are bound to the issuer that the discovery document names; say WithIssuer to check it"})
+		c.announceLocked(notice{message: "jwks: keys are bound to the issuer that the discovery document names; use WithIssuer to check it"})
 	}
 	n.first = last == nil || last.seeded()
 	c.announceLocked(n)

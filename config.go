@@ -110,11 +110,11 @@ func (c *clientConfig) check() []error {
 		errs = append(errs, configError("NewClient", "no source: want WithIssuer, WithJWKSURL, WithDiscoveryURL, WithKeyFile or WithKeySet"))
 	}
 	if len(c.aliases) > 0 && c.issuer == "" && !c.discovers() {
-		errs = append(errs, configError("WithIssuerAliases", "there is no issuer that they stand for: say WithIssuer"))
+		errs = append(errs, configError("WithIssuerAliases", "there is no issuer that they stand for: use WithIssuer"))
 	}
 	switch {
 	case c.issuer == "" && c.tenantsSet && !c.discovers():
-		errs = append(errs, configError("WithTenants", "there is no issuer to fill in: say WithIssuer"))
+		errs = append(errs, configError("WithTenants", "there is no issuer to fill in: use WithIssuer"))
 	case c.issuer == "":
 	case strings.Contains(c.issuer, "?") && c.discoversFromIssuer():
 		errs = append(errs, configError("WithIssuer", "%s has a query, so discovery cannot append its path", show.QuotePlace(c.issuer)))
@@ -159,7 +159,7 @@ func hasPlaceholder(url string) bool {
 
 func placeholderError(option, url string) error {
 	place, _, _ := strings.Cut(url, "?") // as it stands: braces would be escaped
-	return configError(option, "%s has a placeholder that nobody filled in", show.Own(place[strings.LastIndexByte(place, '@')+1:]))
+	return configError(option, "%s has a placeholder that was not filled in", show.Own(place[strings.LastIndexByte(place, '@')+1:]))
 }
 
 // static says that there is nowhere to fetch from.

@@ -217,7 +217,7 @@ func (o origin) checkMetadata(m *Metadata, b *binding.Binding, place string) err
 	case err != nil && m.Issuer != want:
 		return fault.Unavailable("the discovery document's issuer is unusable, want "+show.Own(want)+": "+err.Error(), ErrInvalidMetadata, ErrIssuerMismatch)
 	case want != "" && m.Issuer != want:
-		return fault.Unavailable("the discovery document's issuer "+show.Differs(m.Issuer, want)+": say WithIssuer as tokens and the document do, and WithDiscoveryURL if the document is elsewhere", ErrIssuerMismatch)
+		return fault.Unavailable("the discovery document's issuer "+show.Differs(m.Issuer, want)+": give WithIssuer the name that tokens and the document have, and use WithDiscoveryURL if the document is elsewhere", ErrIssuerMismatch)
 	case want == "" && binding.IsTemplate(m.Issuer) && !o.cfg.tenantsSet:
 		return fault.Unavailable("the discovery document's issuer "+show.Quote(m.Issuer)+" stands for many tenants: name them with WithTenants", ErrInvalidMetadata)
 	}

@@ -422,7 +422,7 @@ func (c *issuersConfig) newClient(issuer string, extra []ClientOption) (*Client,
 		return nil, err
 	}
 	if actual := client.cfg.issuer; actual != issuer && !binding.Fits(actual, issuer) && !slices.Contains(client.cfg.aliases, issuer) {
-		return nil, configError("TrustIssuer", "the options for %s say WithIssuer(%s)", show.QuotePlace(issuer), show.QuotePlace(actual))
+		return nil, configError("TrustIssuer", "the options for %s contain WithIssuer(%s)", show.QuotePlace(issuer), show.QuotePlace(actual))
 	}
 	return client, nil
 }

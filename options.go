@@ -155,7 +155,7 @@ func WithTLSConfig(config *tls.Config) ClientOption {
 		case config == nil:
 			return configError("WithTLSConfig", "the config is nil")
 		case config.InsecureSkipVerify:
-			return configError("WithTLSConfig", "InsecureSkipVerify lets whoever answers choose the keys; set RootCAs to the authority of the server")
+			return configError("WithTLSConfig", "InsecureSkipVerify lets anyone who answers choose the keys; set RootCAs to the authority of the server")
 		}
 		c.tls = config.Clone()
 		c.say("WithTLSConfig")
@@ -329,7 +329,7 @@ func WithTenants(ids ...string) ClientOption {
 func WithTTL(d time.Duration) ClientOption {
 	return clientOption(func(c *clientConfig) error {
 		if d <= 0 {
-			return configError("WithTTL", "%v is not positive; to fetch for every lookup say WithoutCache", d)
+			return configError("WithTTL", "%v is not positive; to fetch for every lookup use WithoutCache", d)
 		}
 		c.ttl = d
 		c.say("WithTTL")

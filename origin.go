@@ -296,9 +296,9 @@ func explainDocument(err error, response *fetch.Response) error {
 	}
 	switch keys, uri := plainMembers(response.Body); {
 	case reason == ErrInvalidKeySet && !keys && uri != "":
-		return fault.Unavailable("what came is a discovery document, want a key set: say WithIssuer or WithDiscoveryURL instead of WithJWKSURL, or name its jwks_uri "+show.QuoteURL(uri), err)
+		return fault.Unavailable("what came is a discovery document, want a key set: use WithIssuer or WithDiscoveryURL instead of WithJWKSURL, or give WithJWKSURL its jwks_uri "+show.QuoteURL(uri), err)
 	case reason == ErrInvalidMetadata && keys && uri == "":
-		return fault.Unavailable("what came is a key set, want a discovery document: say WithJWKSURL for this URL", err)
+		return fault.Unavailable("what came is a key set, want a discovery document: use WithJWKSURL for this URL", err)
 	}
 	return err
 }
@@ -326,6 +326,6 @@ func (o origin) explainPlace(err error) error {
 		return err
 	}
 	explained := *e
-	explained.Err = fault.Unavailable(bare(e.Err)+"; the issuer is what comes before /.well-known/: say WithIssuer so, or WithDiscoveryURL for the document", e.Err)
+	explained.Err = fault.Unavailable(bare(e.Err)+"; the issuer is what comes before /.well-known/: use that for WithIssuer, or WithDiscoveryURL for the document", e.Err)
 	return &explained
 }

@@ -30,7 +30,7 @@ func (o issuersOption) applyIssuers(c *issuersConfig) error { return o(c) }
 func TrustIssuers(issuers ...string) IssuersOption {
 	return issuersOption(func(c *issuersConfig) error {
 		if len(issuers) == 0 {
-			return configError("TrustIssuers", "the list is empty; to trust anyone say TrustAnyIssuer")
+			return configError("TrustIssuers", "the list is empty; to trust anyone use TrustAnyIssuer")
 		}
 		for _, issuer := range issuers {
 			if issuer == "" {
@@ -106,10 +106,10 @@ func TrustAnyIssuer() IssuersOption {
 // checkForAnyone refuses what is not for issuers that only a token names.
 func (c *clientConfig) checkForAnyone() (errs []error) {
 	if c.sendsSecrets() {
-		errs = append(errs, configError("WithClientOptions", "WithHeader and WithHeaderFunc contradict TrustAnyIssuer, but for User-Agent and Accept: whoever made a token would be sent them"))
+		errs = append(errs, configError("WithClientOptions", "WithHeader and WithHeaderFunc contradict TrustAnyIssuer, except for User-Agent and Accept: anyone who makes a token would be sent them"))
 	}
 	if c.store != nil {
-		errs = append(errs, configError("WithClientOptions", "WithStore contradicts TrustAnyIssuer: whoever made a token would fill the store"))
+		errs = append(errs, configError("WithClientOptions", "WithStore contradicts TrustAnyIssuer: anyone who makes a token could fill the store"))
 	}
 	return errs
 }

@@ -38,7 +38,7 @@ func keyBase(arn, custom string) (string, error) {
 	case "aws-us-gov":
 		return "https://s3-" + region + ".amazonaws.com/aws-elb-public-keys-prod-" + region, nil
 	}
-	return bad("is of a partition whose keys are at an unknown place: say WithBaseURL")
+	return bad("is in a partition whose keys are at an unknown place: use WithBaseURL")
 }
 
 // isName accepts letters, digits and inner hyphens.

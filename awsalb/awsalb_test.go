@@ -204,7 +204,7 @@ func TestNew_BadArguments(t *testing.T) {
 		"want …:loadbalancer/app":   {arn + "/x"},
 		"no account":                {"arn:aws:elasticloadbalancing:eu-west-1::loadbalancer/app/web/1"},
 		"no region":                 {"arn:aws:elasticloadbalancing:evil.example/:1:loadbalancer/app/web/1"},
-		"say WithBaseURL":           {"arn:aws-iso:elasticloadbalancing:us-iso-east-1:1:loadbalancer/app/web/1"},
+		"use WithBaseURL":           {"arn:aws-iso:elasticloadbalancing:us-iso-east-1:1:loadbalancer/app/web/1"},
 	} {
 		v, err := awsalb.New(arns)
 		if v != nil || !errors.Is(err, jwks.ErrConfig) || !strings.Contains(err.Error(), text) {

@@ -32,19 +32,19 @@ func (p *page) say(format string, args ...any) { fmt.Fprintf(p, format+"\n", arg
 // opening says what the page is and how it was made.
 func (p *page) opening() {
 	p.say("# What a fleet costs its issuer\n")
-	p.say(`Every replica of a service refreshes its key set by itself. This page says what that adds up to at the issuer. It is
-written by a simulation; the same program always writes the same figures:
+	p.say(`Every replica of a service refreshes its own key set. This page shows what that adds up to at the issuer. It is
+written by a simulation, which always gives the same figures:
 
     go run ./sim -out FLEET.md -svg fleet.svg   # in bench/
 
-The model restates the library's freshness policy, one event for every request. Its test runs it beside real clients on
-a simulated clock, up to 1,000 of them in some thirty situations (start, stride, rotation, outage, recovery, cache, store), and
-compares the number of requests and the moments at which they come.
+The simulation is a model of the library's freshness policy, with one event for every request. A test runs it beside real
+clients on a simulated clock, up to 1,000 of them in some thirty situations (start, steady state, rotation, outage, recovery,
+cache, store), and compares the number of requests and the times at which they are made.
 
-Unless said otherwise a replica is a client with
-WithIssuer and defaults: a refresh is two requests, for the discovery document and for the key set (WithJWKSURL: one).
-Every replica gets traffic all the time, or calls Run; a silent one asks for less. "Without jitter" is not an option of
-the library: it shows what the jitter is for.
+Unless stated otherwise, a replica is a client with
+WithIssuer and defaults: a refresh is two requests, for the discovery document and for the key set (with WithJWKSURL: one).
+Every replica has traffic all the time, or calls Run; an idle replica makes fewer requests. "Without jitter" is not an option
+of the library: those columns show what the jitter is for.
 
 ![Requests per second at the issuer](fleet.svg)
 `)
@@ -53,14 +53,14 @@ the library: it shows what the jitter is for.
 // stride shows what a common start leads to.
 func (p *page) stride(f *figures) {
 	n := markdown.Number(f.replicas)
-	p.say("## Start and stride\n")
+	p.say("## Start and steady state\n")
 	var rows [][]string
 	for _, r := range f.steady {
 		rows = append(rows, []string{markdown.Number(r.replicas), markdown.Number(r.start), markdown.Number(r.startMinute), rate(r.mean), markdown.Number(r.peak), markdown.Number(r.inStep)})
 	}
 	p.say("%s", markdown.Table(0, []string{"replicas", "peak/s, all start within 1 s", "within 1 min", "mean/s afterwards", "peak/s afterwards", "the same without jitter"}, rows))
-	p.say(`A set lives 15 minutes and is refreshed at 72 to 88 %% of that, at random. A common start therefore returns as a wave of
-2.4 minutes, then of a longer one, and so on; without jitter it would return every 12 minutes as it was. %s replicas
+	p.say(`A set lives 15 minutes and is refreshed at 72 to 88 %% of that, at random. If all replicas start together, their refreshes
+come back as a wave of 2.4 minutes, then a longer one, and so on. Without jitter the peak would return every 12 minutes. %s replicas
 that started within a second:
 `, n)
 	rows = nil
@@ -74,7 +74,7 @@ that started within a second:
 func (p *page) maxAge(f *figures) {
 	n := markdown.Number(f.replicas)
 	p.say("## What the issuer's max-age does\n")
-	p.say("It brings the next refresh forward, to a minute at the earliest; how long a set is trusted is for the TTL to say. %s replicas in their stride:\n", n)
+	p.say("It brings the next refresh forward, to one minute after the last at the earliest. How long a set is trusted depends only on the TTL. %s replicas in the steady state:\n", n)
 	var rows [][]string
 	for _, r := range f.lifetime {
 		name := "none"
@@ -89,9 +89,10 @@ func (p *page) maxAge(f *figures) {
 // rotation shows what a new key costs.
 func (p *page) rotation(f *figures) {
 	p.say("## Rotation\n")
-	p.say(`A token under a key that the set lacks makes its replica fetch the key set at once (that document only), within a budget
-that a rotation alone does not spend. So a key may sign the moment it is published. What that costs depends on how long
-before it was published; each replica gets ten tokens a second here, and clients renew theirs within ten minutes:
+	p.say(`A token signed with an unknown key makes its replica fetch the key set at once (only that document), within a budget
+that a rotation alone does not use up. So a key may sign as soon as it is published. The cost depends on how long
+before its first use the key was published. Here each replica gets ten tokens a second, and clients renew their tokens within
+ten minutes:
 `)
 	var rows [][]string
 	for _, r := range f.rotation {
@@ -108,13 +109,13 @@ before it was published; each replica gets ten tokens a second here, and clients
 func (p *page) outage(f *figures) {
 	n := markdown.Number(f.replicas)
 	p.say("## Outage and recovery\n")
-	p.say(`The issuer answers 503 for half an hour; %s replicas started together an hour before. They go on answering from the
-stale set, for an hour past the TTL. A refresh makes up to three attempts (WithRetries), then pauses for up to a minute.
+	p.say(`The issuer answers 503 for half an hour; %s replicas started together an hour before. They keep using
+the stale set, for an hour past the TTL. A refresh makes up to three attempts (WithRetries), then pauses for up to a minute.
 `, n)
 	p.say("%s", outageTable(f.outage))
-	p.say("The same, but after the outage the issuer serves %s requests a second, four times what the fleet needs in its stride, and answers 503 to the others:\n", markdown.Number(f.capacity))
+	p.say("The same, but after the outage the issuer serves %s requests a second, four times what the fleet needs in the steady state, and answers 503 to the others:\n", markdown.Number(f.capacity))
 	p.say("%s", outageTable(f.limited))
-	p.say("And a fleet that starts within a second while that issuer is down, for 20 minutes. Until a replica has keys it answers that they are unavailable:\n")
+	p.say("Last, a fleet that starts within a second while that issuer is down for 20 minutes. Until a replica has keys, it answers 503:\n")
 	p.say("%s", coldTable(f.cold))
 }
 
@@ -122,9 +123,10 @@ stale set, for an hour past the TTL. A refresh makes up to three attempts (WithR
 func (p *page) forged(f *figures) {
 	p.say("## Forged tokens\n")
 	defaults := standard()
-	p.say(`A kid that no set ever had, or a bad signature, makes a replica ask again, but no more than WithRefreshLimit allows: %d
-times at once, then once in %s. Somebody who sends such tokens to every replica causes at most as many requests as the
-table says, and as many again who knows kids that left the set within two days, which have a budget of their own:
+	p.say(`A kid that no set ever had, or a bad signature, makes a replica fetch again, but only as often as WithRefreshLimit allows: %d
+times at once, then once in %s. Somebody who sends such tokens to every replica causes at most the
+requests in the table. Kids that left the set within the last two days have a separate budget, so somebody who knows such
+kids can cause twice as many:
 `, defaults.limitBurst, span(defaults.limitEvery))
 	var rows [][]string
 	for _, r := range f.steady {
@@ -148,18 +150,18 @@ func (p *page) cached(f *figures) {
 		rows = append(rows, []string{r.name, rate(r.seen), markdown.Number(r.origin), markdown.Number(r.originRotation)})
 	}
 	p.say("%s", markdown.Table(1, []string{"cache", "requests/s from the replicas", "requests an hour at the issuer", "peak/s at the issuer when a key rotates"}, rows))
-	p.say(`The replicas ask more often, because an answer of a certain age lives that much shorter, but they ask the cache. A refresh
-for an unknown key says Cache-Control: no-cache, so a cache that obeys asks the issuer each time, and one that does not
-hands out the old set until its copy is too old.
+	p.say(`The replicas make more requests, because the age of a response counts towards its TTL, but they make them to the cache. A
+refresh for an unknown key sends Cache-Control: no-cache. A cache that obeys this asks the issuer each time; one that does not
+keeps serving the old set until its copy is too old.
 `)
 }
 
 // shared shows what a store changes.
 func (p *page) shared(f *figures) {
 	p.say("## A store that the replicas share\n")
-	p.say(`With WithStore and leases (the module contrib/redis) one replica refreshes for all. The outage lasts an hour and answers
-503; each replica is restarted once in it, at any time, as in a deployment. Without a store a replica that starts then has no keys,
-and answers every token with 503 until the issuer is back:
+	p.say(`With WithStore and leases (the module contrib/redis), one replica refreshes for all. In the outage the issuer answers 503 for
+an hour, and each replica is restarted once at a random time, as in a deployment. Without a store, a replica that starts then
+has no keys, and answers every token with 503 until the issuer is back:
 `)
 	var rows [][]string
 	for _, r := range f.stores {
@@ -168,9 +170,10 @@ and answers every token with 503 until the issuer is back:
 			share(r.silent.out), share(r.silent.it)})
 	}
 	p.say("%s", markdown.Table(0, []string{"replicas", "requests an hour", "with a store", "peak/s at the start", "with a store", "valid tokens answered 503 in the outage", "with a store"}, rows))
-	p.say(`A refresh is due at 72 %% of the TTL where many replicas draw lots, so a fleet with a store refreshes about every eleven
-minutes, whatever its size. Should whoever refreshes die in the middle of it, another one takes over when its lease ends, after 15 seconds.
-The test of contrib/redis does that with 50 processes on a real Redis, which it kills as well.
+	p.say(`Each replica draws the time of its next refresh at random, and the earliest refreshes for all: with many replicas that is at
+72 %% of the TTL, about every eleven minutes, whatever the size of the fleet. If the replica that refreshes dies while doing
+so, another one takes over when its lease ends, after 15 seconds.
+The test of contrib/redis shows this with 50 processes on a real Redis, which it kills as well.
 `)
 }
 
@@ -187,12 +190,12 @@ func (p *page) closing(f *figures) {
 // leftOut says what the model does not know.
 func (p *page) leftOut() {
 	p.say("## What the model leaves out\n")
-	p.say(`- Time that the issuer takes: every answer comes after %s, or is a 503. Issuers that hang cost fewer requests: an attempt
+	p.say(`- Slow issuers: every response takes %s, or is a 503. Issuers that hang get fewer requests: an attempt
   then takes 5 s, and a fetch 15 s.
-- Connections: every refresh opens one, unless WithHTTPClient keeps them.
-- Bytes: with an ETag nearly every answer for a key set is an empty 304.
-- Replicas that come and go, but for the restarts above, clocks that jump, and traffic so thin that a replica's first lookup after a silence has to
-  wait.
+- Connections: every refresh opens one, unless WithHTTPClient keeps them open.
+- Bytes: with an ETag, nearly every response for a key set is an empty 304.
+- Replicas that come and go (except for the restarts above), clocks that jump, and traffic so thin that a replica's first
+  lookup after an idle time has to wait.
 `, latency)
 }
 

@@ -93,7 +93,7 @@ func (c *common) namedURL(raw string) (*url.URL, error) {
 		text := err.Error()
 		if strings.HasPrefix(raw, "http://") && !c.insecure {
 			if _, allowed := fetch.CheckURL(raw, true); allowed == nil {
-				text += ": say -insecure-http to ask it all the same"
+				text += ": use -insecure-http to ask it anyway"
 			}
 		}
 		return nil, usagef("%s: %s", quote(raw), text)

@@ -111,7 +111,7 @@ func (v *verification) checkFlags() error {
 	case v.leeway < 0:
 		return usagef("-leeway %v: want at least 0", v.leeway)
 	case v.ownIssuer() && (len(v.headers.names) > 0 || v.insecure):
-		return usagef("-header and -insecure-http are for an issuer that you name: say -issuer or -jwks")
+		return usagef("-header and -insecure-http are for an issuer that you name: use -issuer or -jwks")
 	}
 	return v.check()
 }
