@@ -142,7 +142,7 @@ func timeOf(m, now freshness.Moment, wall time.Time) time.Time {
 	return wall.Add(m.Sub(now))
 }
 
-// tellSetLocked announces a set that has come in place of the last one, and what
+// tellSetLocked announces a set that has replaced the last one, and what
 // is odd about it.
 func (c *cache) tellSetLocked(n notice, last, next *snapshot) {
 	if c.binding == nil && next.binding != nil {
@@ -237,8 +237,8 @@ func (c *cache) close() {
 	c.end()
 }
 
-// leftover is what a retired cache had when it closed. Another one of the same
-// issuer may go on with it.
+// leftover is what a retired cache had when it closed. A later cache for the same
+// issuer may continue with it.
 type leftover struct {
 	cfg      *clientConfig // of the client
 	clock    clock
@@ -260,7 +260,7 @@ func (c *cache) takeLeftover() *leftover {
 	return left
 }
 
-// resume goes on with what another cache had. It comes before the first lookup.
+// resume continues with what another cache had. It is called before the first lookup.
 func (c *cache) resume(l *leftover) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -269,15 +269,16 @@ func (c *cache) resume(l *leftover) {
 	c.updateQuietUntilLocked(c.clock.now())
 }
 
-// setBudget goes on with a budget by another clock.
+// setBudget continues with a budget whose times are by another clock.
 func (c *cache) setBudget(b freshness.Bucket, by clock) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.policy.SetBudget(b.Shift(by.epoch.Sub(c.clock.epoch)))
 }
 
-// departure is what the issuer may cost when it comes back after this cache was
-// retired, by another clock; false if nothing was fetched.
+// departure says what the issuer may still cost if it is accepted again after this cache
+// was retired: the rest of its budget, the end of its backoff, and until when its set would
+// have lasted. Its times are by the clock by. It returns false if nothing was fetched.
 func (c *cache) departure(by clock) (d tenants.Departure, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -298,18 +299,19 @@ func (c *cache) departure(by clock) (d tenants.Departure, ok bool) {
 	return d, true
 }
 
-// queueEvicted queues the news that the issuer made room for another: its caller
-// has a lock of its own to give back before it is delivered. The log hears of it
-// with how many it is the latest of, unless that is 0.
+// queueEvicted queues the event that the issuer made room for another. It does not
+// deliver it, because the caller still holds a lock of its own. count is the number of
+// evictions to log, with this one as the latest; 0 means no log line.
 func (c *cache) queueEvicted(count int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.announceLocked(notice{Event: Event{Kind: EventEvicted}, evicted: count})
 }
 
-// What a cache's count of calls holds besides: that the cache is retired, and
-// that it has closed, so far below zero that it stays there. One number, so that
-// a call that ends cannot close a cache that was called back meanwhile.
+// Two marks that are added to a cache's count of calls: that the cache is retired, and
+// that it has closed (so far below zero that calls cannot make it positive). They share one
+// number with the count, so that the end of a call cannot close a cache that was revived
+// in the meantime.
 const (
 	retiredForCalls = math.MaxInt64/2 + 1
 	closedForCalls  = math.MinInt64 / 2
@@ -340,8 +342,8 @@ func (c *cache) closeUnlessCalled() {
 	}
 }
 
-// closing says that a retired cache has closed, or is about to: then it waits
-// for that.
+// closing says whether a retired cache has closed. If it is about to close, it waits for
+// that.
 func (c *cache) closing() bool {
 	if c.enter() {
 		c.leave()
@@ -351,7 +353,7 @@ func (c *cache) closing() bool {
 	return true
 }
 
-// revive makes a retired cache go on, unless it has closed.
+// revive makes a retired cache usable again, unless it has closed.
 func (c *cache) revive() bool {
 	for {
 		calls := c.calls.Load()

@@ -13,17 +13,17 @@ import (
 )
 
 // SigningKeys returns the keys of the set that may have signed a token with
-// header h, at most four, best first: those with its kid, else those with its
-// x5t#S256, else those with its x5t, else all, of which those remain that allow
-// its algorithm. A key that has another kid or another thumbprint than the
-// token is left out. Thumbprints are compared as octets, and computed where the
-// key has a certificate (x5c) and names none. A token whose kid no key has may
-// be of a key that has none. The issuer is ignored; the keys' own bindings
-// stand. The slice is shared and must not be changed.
+// header h, at most four, best first. It takes the keys with the token's kid, or else those
+// with its x5t#S256, or else those with its x5t, or else all keys, and of these only keys
+// that allow the token's algorithm. A key that has another kid or another thumbprint than
+// the token is left out. Thumbprints are compared as octets, and computed if the
+// key has a certificate (x5c) but no thumbprint. If no key has the token's kid, keys
+// without a kid are taken. The issuer is ignored; keys stay bound to their issuer. The
+// slice is shared and must not be changed.
 //
-// Errors, all [ErrTokenInvalid]: [ErrKeyNotFound], also when more than four
-// keys fit a token that names none, or [ErrAlgorithmNotAllowed] when the key is
-// there and its "alg" is another.
+// Errors, all [ErrTokenInvalid]: [ErrKeyNotFound], also if more than four
+// keys fit a token that names none, or [ErrAlgorithmNotAllowed] if the key is
+// there but has another "alg".
 func (s *KeySet) SigningKeys(_ context.Context, h Header, _ string) ([]*Key, error) {
 	keys, verdict := s.choose(&h)
 	if verdict == chosen {

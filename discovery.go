@@ -24,9 +24,9 @@ import (
 // Metadata is an issuer's discovery document (OpenID Connect Discovery 1.0
 // section 3, RFC 8414 section 2), as far as this package reads it.
 type Metadata struct {
-	Issuer            string          // "issuer", as checked
-	JWKSURI           string          // "jwks_uri", or "jwks_url" where only that is there, after [WithLocalURLRewrite]
-	SigningAlgorithms []string        // "id_token_signing_alg_values_supported": information only, nothing is decided by it
+	Issuer            string          // "issuer", which was checked
+	JWKSURI           string          // "jwks_uri", or "jwks_url" if only that is there, after [WithLocalURLRewrite]
+	SigningAlgorithms []string        // "id_token_signing_alg_values_supported": for information, it decides nothing
 	Raw               json.RawMessage // the document
 
 	jwksMember string // which of the two JWKSURI is from
@@ -168,7 +168,7 @@ func isElsewhere(e *FetchError) bool {
 }
 
 // nowhere makes one error of those of all places. A document of another issuer
-// tells more than one that is not there.
+// takes precedence over a missing one, because it says more.
 func nowhere(failed []*FetchError) *FetchError {
 	main := 0
 	for i, e := range failed {
@@ -237,10 +237,10 @@ func (o origin) checkMetadata(m *Metadata, b *binding.Binding, place string) err
 	return nil
 }
 
-// rewriteLocal gives a key set URL the scheme and host that its discovery
-// document was fetched from, when the URL names another host and that one is
-// not where the public reaches the issuer: another than the issuer names, or
-// one that only a network of its own knows. A host is a name and a port here.
+// rewriteLocal replaces the scheme and host of a key set URL by those that the discovery
+// document was fetched from. It does so if the URL names another host, and the document's
+// host is not the issuer's public one: not the host that the issuer names, or a host that
+// is known only in a private network. A host is a name and a port here.
 func rewriteLocal(jwksURI, place, issuer string) string {
 	from, err := url.Parse(place)
 	if err != nil || !isLocalHost(from.Hostname()) && !isSideDoor(from, issuer) {

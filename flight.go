@@ -23,9 +23,9 @@ type call[T any] struct {
 	err    error
 }
 
-// wait waits until the call is done, under the waiter's own context. When early
-// is closed first it returns false. Of what comes at the same time the result
-// counts.
+// wait waits until the call is done, or until the waiter's own context ends. If early
+// is closed first, it returns false. If several of these happen at once, the result
+// takes precedence.
 func (c *call[T]) wait(ctx context.Context, early <-chan struct{}) (done bool, err error) {
 	select {
 	case <-c.done:
@@ -59,7 +59,7 @@ type flight struct {
 	cause         freshness.Cause
 	began         freshness.Moment
 	order         order
-	reused        *Metadata       // the discovery document of an earlier attempt, if it goes by that
+	reused        *Metadata       // the discovery document of an earlier attempt, if that is used again
 	ctx           context.Context // of its own; a child of the cache's would leave a map behind in that
 	end           context.CancelFunc
 	attemptFailed chan struct{} // closed when the first attempt has failed and others follow
@@ -72,8 +72,8 @@ type flight struct {
 // purpose is why a refresh begins.
 type purpose struct {
 	cause  freshness.Cause
-	found  bool // nothing but its age is known against the set at hand
-	direct bool // the store has no say: the issuer is asked
+	found  bool // only its age speaks against the current set
+	direct bool // the issuer is asked, whatever the store has
 }
 
 // startLocked begins a refresh unless one is under way.
@@ -179,8 +179,8 @@ func (c *cache) endLocked(f *flight) bool {
 }
 
 // keepDocumentLocked keeps the discovery document of a refresh that failed after
-// it, for the next attempt: where both documents are slow, only one may fit into
-// the time of a refresh. It is kept once, in case the failure is its fault.
+// it, for the next refresh: if both documents are slow, only one may fit into
+// the time of a refresh. It is reused only once, in case it caused the failure.
 func (c *cache) keepDocumentLocked(f *flight, l *loaded) {
 	if l == nil || l.metadata == nil || l.metadata == f.reused || c.cfg.policy.NoCache {
 		return
@@ -191,8 +191,8 @@ func (c *cache) keepDocumentLocked(f *flight, l *loaded) {
 	c.kept = l
 }
 
-// failLocked is the end of a refresh that failed: the backoff begins. What is
-// told of it names the time that is really waited.
+// failLocked is the end of a refresh that failed: the backoff begins. The event, the log
+// and the error give the time that is really waited.
 func (c *cache) failLocked(f *flight, err error, now freshness.Moment) {
 	var e *FetchError
 	var retryAfter time.Duration
@@ -217,9 +217,9 @@ func (c *cache) failLocked(f *flight, err error, now freshness.Moment) {
 	c.announceExpiryLocked(now)
 }
 
-// announceExpiryLocked tells once that nothing is left to serve. It is called
-// when a lookup is told so, or a refresh failed: an expired set that the next
-// refresh renews, as after a quiet night, is not worth an alarm.
+// announceExpiryLocked announces once that no usable set is left. It is called
+// only when a lookup or a refresh has failed: an expired set that the next
+// refresh renews, as after a night without traffic, is not worth an alarm.
 func (c *cache) announceExpiryLocked(now freshness.Moment) {
 	if c.policy.AnnounceExpiry(now) {
 		c.announceLocked(notice{Event: Event{Kind: EventExpired, Failures: c.policy.Failures(), Err: c.lastError}})
@@ -276,9 +276,9 @@ func (c *cache) succeedLocked(f *flight, l *loaded, now freshness.Moment) {
 	}
 }
 
-// retainsLocked says whether keys that left the set outlive it. Those of a seed
-// do not, which the issuer may never have published; and nothing outlives a
-// silence past the end of stale, which must not revive a key.
+// retainsLocked says whether keys that left the set outlive it. Keys of a seed do not,
+// because the issuer may never have published them. After the end of stale no key does,
+// because a key that was no longer usable must not become usable again.
 func (c *cache) retainsLocked(last *snapshot, now freshness.Moment) bool {
 	return last != nil && !last.seeded() && c.policy.Schedule().State(now) != freshness.Expired
 }
@@ -307,9 +307,9 @@ func (c *cache) refresh(ctx context.Context) (*snapshot, error) {
 }
 
 // demand begins a refresh unless one is under way, whatever the policy says. It
-// returns nil when the cache is closed. doubts says that the refresh takes
-// nobody's word for the set at hand; one for age may be told by a cache on the
-// way that it is still good.
+// returns nil when the cache is closed. doubts says that the refresh is unconditional and
+// bypasses caches; a refresh for age may be told by a cache on the way that the current set
+// is still good.
 func (c *cache) demand() (f *flight, doubts bool) {
 	c.mu.Lock()
 	defer c.unlockAndDeliver()

@@ -136,7 +136,7 @@ func (s *Issuers) Client(ctx context.Context, issuer string) (*Client, error) {
 }
 
 // find returns the client of an issuer and, if that was accepted at run time, what
-// it is among those. onTrial is for who reports whether a token verified.
+// it is among those. onTrial is for callers that report whether a token verified.
 func (s *Issuers) find(ctx context.Context, issuer string, onTrial bool) (*Client, *tenant, error) {
 	if s.life.Err() != nil {
 		return nil, nil, s.closedError()

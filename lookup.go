@@ -39,8 +39,8 @@ func (s *snapshot) choose(w *wanted, now freshness.Moment) ([]*Key, verdict) {
 }
 
 // chooseFor finds the keys for a token's header: in the set, else among the
-// keys that left it. A key that has left the set goes before one that is in it
-// and has no kid.
+// keys that left it. A retained key with the token's kid takes precedence over keys in
+// the set that have no kid.
 func (s *snapshot) chooseFor(h *Header, now freshness.Moment) ([]*Key, verdict) {
 	if len(s.retained) == 0 || h.KeyID == "" && h.X5tS256 == "" && h.X5t == "" {
 		return s.set.choose(h)
@@ -78,8 +78,8 @@ func (w *wanted) cannotExist() bool {
 	return len(w.header.KeyID) > maxKeyID || len(w.header.X5tS256) > maxKeyID || len(w.header.X5t) > maxKeyID
 }
 
-// name is what the policy knows the lookup by. Lookups that name no key go by
-// algorithm, and all unknown algorithms are one: no key has them.
+// name identifies the lookup for the policy. A lookup that names no key is identified by
+// its algorithm, and all unknown algorithms are one, since no key has them.
 func (w *wanted) name() freshness.Name {
 	switch h := &w.header; {
 	case w.replacement:
@@ -97,9 +97,9 @@ func (w *wanted) name() freshness.Name {
 	}
 }
 
-// quick returns the snapshot while lookups that it answers need not ask the
-// policy, else nil. It is all that the lookup of a known key does before it
-// looks: no lock, no allocation.
+// quick returns the snapshot while it is fresh enough that lookups need not ask the
+// policy, and nil otherwise. For a known key this is the whole hot path: no lock, no
+// allocation.
 func (c *cache) quick() (*snapshot, freshness.Moment) {
 	if s := c.current.Load(); s != nil {
 		if now := c.clock.now(); int64(now) < s.quietUntil.Load() {
@@ -244,7 +244,7 @@ func (c *cache) joinLocked(w *wanted, p purpose, now freshness.Moment) *flight {
 	return f
 }
 
-// lastWord is for a lookup whose own refresh did not bring what it wants.
+// lastWord answers a lookup whose own refresh did not bring what it wants.
 func (c *cache) lastWord(s *snapshot, w *wanted, v verdict) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -322,14 +322,14 @@ func (c *cache) lookAgain(w *wanted, tried []*Key, since order, gone bool) outco
 }
 
 // notYet is how long it takes until the budget permits a refresh that might
-// bring another key. It says no more than that: the keys at hand decide.
+// bring another key. It is not a verdict: the current keys decide.
 type notYet time.Duration
 
 func (d notYet) Error() string {
 	return "the next refresh that could bring another key may be in " + show.Round(time.Duration(d)).String()
 }
 
-// addTo tells it besides what the keys at hand decided.
+// addTo adds it to the error that the current keys led to.
 func (d notYet) addTo(err error) error { return fault.Add(err, "; "+d.Error()) }
 
 // without lists the keys that are not among others.

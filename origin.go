@@ -87,10 +87,10 @@ type document struct {
 	discoveredAt time.Time
 }
 
-// load fetches the key set, and the discovery document before it where one is
-// due: with every refresh, except one for a key while the document is younger
-// than the TTL; and again when the key set is not where it said any more. One
-// that it fetched comes beside the error as well.
+// load fetches the key set, and the discovery document before it if that is
+// due: with every refresh, except a refresh for a key while the document is younger
+// than the TTL; and again if the key set is no longer where the document says. If load
+// fails after it has fetched the document, it returns that together with the error.
 func (o origin) load(ctx context.Context, q inquiry) (*loaded, error) {
 	if o.cfg.keyFile != "" {
 		return o.loadFile(q)
@@ -200,8 +200,8 @@ func (o origin) read(response *fetch.Response, last, next *loaded) error {
 	return nil
 }
 
-// getKeySet asks for the key set, conditionally where the last one came from
-// the same place and its age is all there is against it (RFC 9110 section
+// getKeySet requests the key set, conditionally if the last one came from
+// the same place and only its age speaks against it (RFC 9110 section
 // 13.1).
 func (o origin) getKeySet(ctx context.Context, q inquiry, url string) (*fetch.Response, error) {
 	r := fetch.Request{URL: url}
@@ -211,10 +211,10 @@ func (o origin) getKeySet(ctx context.Context, q inquiry, url string) (*fetch.Re
 	return o.get(ctx, q, r)
 }
 
-// get fetches a document. A refresh that doubts the copy at hand goes past
-// caches on the way, which may hold the old one as well (RFC 9111 section
-// 5.2.1.4). One for age takes an answer of theirs that is within the TTL
-// (section 5.2.1.1); those that give an older one all the same are passed.
+// get fetches a document. A refresh that doubts the current copy bypasses
+// caches on the way, which may have the old document too (RFC 9111 section
+// 5.2.1.4). A refresh for age accepts a cached response that is within the TTL
+// (section 5.2.1.1); if a cache returns an older one anyway, it is bypassed.
 func (o origin) get(ctx context.Context, q inquiry, r fetch.Request) (*fetch.Response, error) {
 	r.Budget = o.cfg.deadline()
 	r.Stumbled = func(e *fetch.Error) { q.firstAttemptFailed(fetchError(e)) }
@@ -238,7 +238,7 @@ func isGone(err error) bool {
 	return errors.As(err, &e) && (e.StatusCode == http.StatusNotFound || e.StatusCode == http.StatusGone)
 }
 
-// fetchError makes a failure this package's own.
+// fetchError turns a failure of package fetch into this package's error.
 func fetchError(err error) *FetchError {
 	var e *fetch.Error
 	if errors.As(err, &e) {

@@ -353,9 +353,9 @@ func (s *snapshot) isOlder(fetchedAt time.Time) bool {
 	return s == nil || s.from == nil || s.from.fetchedAt.Before(fetchedAt)
 }
 
-// readRecord makes of an authentic record what a load would have brought. The
-// configuration of who wrote it may have been another one, so it is checked as
-// what an issuer answers.
+// readRecord turns an authentic record into what a load would have brought. The process
+// that wrote it may have had another configuration, so it is checked like an issuer's
+// response.
 func (o origin) readRecord(r *record.Record, q *inquiry) (*loaded, error) {
 	l := &loaded{
 		binding: q.binding, jwksURL: r.JWKSURL, etag: r.ETag, lastModified: r.LastModified,

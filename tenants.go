@@ -148,10 +148,10 @@ func (s *Issuers) settle(t *tenant) {
 	}
 }
 
-// admit takes a new issuer in, on trial, with the lock held. If it left lately,
-// its client is called back while calls keep that open. Else its keys are fetched
-// anew where the budgets permit, since it may have other options now, and it
-// goes on with the set that it had where they do not.
+// admit adds a new issuer, on trial, with the lock held. If it was evicted recently and
+// calls still keep its client open, that client is revived. Otherwise its keys are
+// fetched again if the budgets permit, since it may have other options now; if they do
+// not, it continues with the set that it had.
 func (s *Issuers) admit(t *tenant) (*tenant, error) {
 	if old := s.callBack(t); old != nil {
 		t = old
@@ -248,7 +248,7 @@ func (s *Issuers) drop(t *tenant) {
 	}
 }
 
-// unlock gives the lock back, and sees to what is left of who had to leave.
+// unlock gives the lock back, and cleans up after the issuers that had to leave.
 func (s *Issuers) unlock() {
 	leaving := s.leaving
 	s.leaving = nil
