@@ -30,7 +30,7 @@ type Client struct {
 func NewClient(opts ...ClientOption) (*Client, error) {
 	cfg, errs := newClientConfig(opts)
 	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+		return nil, errors.Join(distinct(errs)...)
 	}
 	c := &Client{cfg: cfg}
 	c.cache.open(cfg.cache(), newOrigin(cfg))

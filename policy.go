@@ -61,8 +61,11 @@ func newVerifierConfig(source KeySource, opts []VerifierOption) (*verifierConfig
 		}
 	}
 	errs = append(errs, c.check(source)...)
+	if faultOf(source) != "" {
+		source = nil // or it would be asked for its issuers
+	}
 	p, problems := newPolicies(c, source)
-	return c, p, errors.Join(append(errs, problems...)...)
+	return c, p, errors.Join(distinct(append(errs, problems...))...)
 }
 
 // contradictions are options that stand beside their opt-out.
@@ -79,11 +82,9 @@ func (c *verifierConfig) contradictions() (errs []error) {
 // check looks at what depends on the source and on several options.
 func (c *verifierConfig) check(source KeySource) []error {
 	errs := c.contradictions()
-	absent := isNil(source)
-	if u, ok := source.(*Union); ok && !absent && u.fault() != "" {
-		errs, absent = append(errs, configError("NewVerifier", "%s", u.fault())), true
-	} else if absent {
-		errs = append(errs, configError("NewVerifier", "the key source is nil"))
+	absent := false
+	if problem := faultOf(source); problem != "" {
+		errs, absent = append(errs, configError("NewVerifier", "%s", problem)), true
 	}
 	if namer, ok := asOurs[issuerNamer](source); ok && !absent {
 		for _, name := range c.Issuers {
@@ -102,6 +103,17 @@ func (c *verifierConfig) check(source KeySource) []error {
 		errs = append(errs, configError("NewVerifier", "the issuer is not decided: the key source knows none, so name it with WithExpectedIssuer, or accept any with WithoutIssuerCheck"))
 	}
 	return errs
+}
+
+// faultOf says why a source cannot be one, "" if it can.
+func faultOf(source KeySource) string {
+	if isNil(source) {
+		return "the key source is nil"
+	}
+	if u, ok := source.(*Union); ok {
+		return u.fault()
+	}
+	return ""
 }
 
 // isNil also finds the nil pointers that a forgotten error leaves behind.

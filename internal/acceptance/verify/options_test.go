@@ -26,7 +26,13 @@ func TestVerify_OptionsRefused(t *testing.T) {
 		{"a nil key set", (*jwks.KeySet)(nil), verifierOptions{aud, iss}, "key source is nil"},
 		{"a nil function", testkit.SourceFunc(nil), verifierOptions{aud, iss}, "key source is nil"},
 		{"a nil pointer of the user's", (*userSource)(nil), verifierOptions{aud, iss}, "key source is nil"},
+		{"a nil union", (*jwks.Union)(nil), verifierOptions{aud, iss}, "key source is nil"},
+		{"a nil client with rules for an issuer", (*jwks.Client)(nil), verifierOptions{aud, iss, jwks.ForIssuer(testkit.Issuer)}, "key source is nil"},
+		{"nil issuers with rules for an issuer", (*jwks.Issuers)(nil), verifierOptions{aud, iss, jwks.ForIssuer(testkit.Issuer)}, "key source is nil"},
+		{"a nil union with rules for an issuer", (*jwks.Union)(nil), verifierOptions{aud, iss, jwks.ForIssuer(testkit.Issuer)}, "key source is nil"},
+		{"an empty union with rules for an issuer", jwks.AnyOf(), verifierOptions{aud, iss, jwks.ForIssuer(testkit.Issuer)}, "no source"},
 		{"a nil option", set, verifierOptions{aud, iss, nil}, "an option is nil"},
+		{"a nil option twice", set, verifierOptions{aud, iss, nil, nil}, "an option is nil"},
 
 		{"audience undecided", set, verifierOptions{iss}, "WithAudience"},
 		{"audience decided both ways", set, verifierOptions{aud, iss, jwks.WithoutAudienceCheck()}, "contradicts"},
@@ -110,6 +116,11 @@ func TestVerify_ReportsEveryBadOption(t *testing.T) {
 	for _, want := range []string{"WithLeeway", "an option is nil", "WithNow", `"HS256"`, `"none"`, `"XS256"`, "WithMaxTokenSize", "key source is nil", "audience is not decided"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%s is not reported in\n%v", want, err)
+		}
+	}
+	for _, one := range err.(interface{ Unwrap() []error }).Unwrap() {
+		if strings.Contains(one.Error(), "\n") {
+			t.Errorf("several in one: %v", one)
 		}
 	}
 	lines := strings.Split(err.Error(), "\n")
