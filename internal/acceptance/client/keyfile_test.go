@@ -141,15 +141,20 @@ func TestKeyFile_UnchangedIsTheLastWord(t *testing.T) {
 			testkit.WantKey(t, c, "k2")
 		})
 	}
-	t.Run("with a TTL that is over by then", func(t *testing.T) {
-		f := newKeyFile(t)
-		f.write(setOf(t, "k1"))
-		c := f.client(jwks.WithTTL(1))
-		for range 3 {
-			_, err := c.Key(t.Context(), "k2")
-			testkit.WantError(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
-		}
-	})
+	for rule, option := range map[string]jwks.ClientOption{"with a TTL that is over by then": jwks.WithTTL(1), "without a cache": jwks.WithoutCache()} {
+		t.Run(rule, func(t *testing.T) {
+			f := newKeyFile(t)
+			f.write(setOf(t, "k1"))
+			c := f.client(option)
+			for n := range uint64(3) {
+				_, err := c.Key(t.Context(), "k2")
+				testkit.WantError(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
+				if fetches := c.Status().Fetches; fetches != n+1 {
+					t.Fatalf("%d reads for %d lookups", fetches, n+1)
+				}
+			}
+		})
+	}
 }
 
 // A file that is missing, half-written or bad is a failed refresh: the set at
