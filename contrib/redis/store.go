@@ -16,6 +16,7 @@ package jwksredis
 import (
 	"context"
 	"errors"
+	"reflect"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -57,9 +58,10 @@ func WithPrefix(p string) Option { return option(func(s *Store) { s.prefix = p }
 func WithExpiry(d time.Duration) Option { return option(func(s *Store) { s.expiry = max(d, 0) }) }
 
 // New makes a store on a client, a cluster client or a ring, which the caller must
-// close. It does no I/O. A nil client panics.
+// close. It does no I/O. A nil client panics, also a nil
+// pointer of any type.
 func New(c redis.Cmdable, opts ...Option) *Store {
-	if c == nil {
+	if r := reflect.ValueOf(c); c == nil || r.Kind() == reflect.Pointer && r.IsNil() {
 		panic("jwksredis: the Redis client is nil")
 	}
 	s := &Store{redis: c, prefix: defaultPrefix, expiry: defaultExpiry}

@@ -159,12 +159,16 @@ func TestStore_PrefixAndExpiry(t *testing.T) {
 }
 
 func TestNew_NilClient(t *testing.T) {
-	defer func() {
-		if v := recover(); v == nil {
-			t.Error("no panic")
-		}
-	}()
-	jwksredis.New(nil)
+	for name, client := range map[string]redis.Cmdable{"nil": nil, "a nil pointer": (*redis.Client)(nil)} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if v := recover(); v == nil {
+					t.Error("no panic")
+				}
+			}()
+			jwksredis.New(client)
+		})
+	}
 }
 
 // A server that is gone is an error of every call, and no answer.
