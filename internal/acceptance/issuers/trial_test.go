@@ -23,7 +23,9 @@ func TestFlood_CallsThatRunOnAreBounded(t *testing.T) {
 		release := make(chan struct{})
 		var running, most atomic.Int64
 		s := w.issuers(t, jwks.TrustIssuerFunc(func(context.Context, string) ([]jwks.ClientOption, error) {
-			most.Store(max(most.Load(), running.Add(1)))
+			n := running.Add(1)
+			for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+			}
 			defer running.Add(-1)
 			<-release
 			return nil, nil
