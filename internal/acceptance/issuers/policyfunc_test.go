@@ -220,27 +220,3 @@ func TestForIssuerFunc_ThatPanics(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-// An answer lives no longer than the decision about the issuer.
-func TestForIssuerFunc_DecisionTTL(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := testkit.NewInternet()
-		a := n.AddIssuer(t, "a.example")
-		source := n.NewIssuers(t, jwks.TrustIssuerFunc(testkit.TrustAll()), jwks.WithDecisionTTL(time.Minute))
-		asked := 0
-		v, err := jwks.NewVerifier(source, jwks.ForIssuerFunc(func(context.Context, string) ([]jwks.VerifierOption, error) {
-			asked++
-			return []jwks.VerifierOption{jwks.WithoutAudienceCheck()}, nil
-		}))
-		testkit.WantNoError(t, err)
-		for minute := range 3 {
-			testkit.Accept(t, v, a.Sign(nil))
-			time.Sleep(59 * time.Second)
-			testkit.Accept(t, v, a.Sign(nil))
-			if asked != minute+1 {
-				t.Errorf("asked %d times in minute %d", asked, minute)
-			}
-			time.Sleep(time.Second)
-		}
-	})
-}
