@@ -205,7 +205,7 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// What a verifier asks of this package's sources besides; see asOurs.
+// More methods that a verifier uses of this package's sources; see asOurs.
 
 func (c *Client) bindsIssuer() bool { return c.cfg.bindsIssuer() }
 

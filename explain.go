@@ -388,7 +388,7 @@ func (v *Verifier) judgeUnverified(w *witness) error {
 	return nil
 }
 
-// supposed is what the key of a token would be bound to, nil where nobody knows.
+// supposed is what the key of a token would be bound to, nil if that is not known.
 func (v *Verifier) supposed(w *witness, iss, tid string) *binding.Binding {
 	for _, k := range w.keys {
 		if k != nil && k.binding != nil {

@@ -26,7 +26,7 @@ import (
 //		jwks.ForIssuer("https://a.example", jwks.WithAudience("orders")),
 //		jwks.ForIssuer("https://b.example", jwks.WithAudience("urn:orders"), jwks.WithAlgorithms("ES256")))
 //
-// It goes by the issuer that the key is bound to, not by what the token says. An
+// It applies by the issuer that the key is bound to, not by what the token says. An
 // alias ([WithIssuerAliases]) stands for its issuer. Options for an issuer with
 // "{tenantid}" apply to every tenant that has no ForIssuer of its own.
 //
@@ -311,8 +311,8 @@ type answers struct {
 	asking map[answerKey]*issuerCall
 }
 
-// answerKey is an issuer under one client: a client that is made anew binds its
-// keys anew.
+// answerKey is an issuer and its client: if the client is replaced, its answer ends,
+// because the new client binds its keys anew.
 type answerKey struct {
 	client *binding.Binding
 	issuer string

@@ -68,7 +68,7 @@ func newVerifierConfig(source KeySource, opts []VerifierOption) (*verifierConfig
 	return c, p, errors.Join(distinct(append(errs, problems...))...)
 }
 
-// contradictions are options that stand beside their opt-out.
+// contradictions finds options that were given together with their opt-out.
 func (c *verifierConfig) contradictions() (errs []error) {
 	if c.audienceSet && c.noAudience {
 		errs = append(errs, configError("WithoutAudienceCheck", "contradicts WithAudience and WithAllAudiences"))

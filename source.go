@@ -62,7 +62,7 @@ func (t onTrial) SigningKeys(ctx context.Context, h Header, issuer string) ([]*K
 	return t.signingKeys(ctx, h, issuer, true)
 }
 
-// What a source of this package tells a verifier besides; see asOurs.
+// What a source of this package tells a verifier in addition; see asOurs.
 type (
 	// reporter wants to hear which issuers' tokens verify.
 	reporter interface{ verified(issuer string) }
@@ -394,7 +394,7 @@ func (s *Issuers) listedClient(name string) *Client {
 	return s.templates.Find(name, allowsTenant)
 }
 
-// ageOf says how old the set is that keys are from, where their source tells.
+// ageOf says how old the set is that keys are from, if their source knows.
 func ageOf(source KeySource, keys []*Key) string {
 	var all []Status
 	switch s := source.(type) {

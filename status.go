@@ -191,7 +191,7 @@ type Event struct {
 	Err            error         // why, with EventRefreshFailed, EventServedStale, EventExpired and EventStoreFailed
 }
 
-// notice is an event with what the log says besides.
+// notice is an event with more details for the log.
 type notice struct {
 	Event
 	message string // not "": for the log alone
@@ -206,8 +206,8 @@ type notice struct {
 	next    time.Time // the next attempt or, with EventThrottled, refresh for unknown keys; zero when it is due
 }
 
-// announcer tells the log and the observer what happens, one event at a time
-// and in order. The zero value tells nobody.
+// announcer passes events to the log and the observer, one at a time
+// and in order. The zero value does nothing.
 type announcer struct {
 	logger   *slog.Logger
 	observer func(Event)
@@ -222,7 +222,7 @@ type announcer struct {
 	throttled time.Time // when throttling was logged last
 }
 
-// idle says that nobody listens.
+// idle says that there is neither a log nor an observer.
 func (a *announcer) idle() bool { return a.logger == nil && a.observer == nil }
 
 // announce queues an event until somebody delivers.
@@ -235,7 +235,7 @@ func (a *announcer) announce(n notice) {
 	a.mu.Unlock()
 }
 
-// deliver tells what is pending. If another goroutine is delivering, deliver
+// deliver passes on the pending events. If another goroutine is delivering, deliver
 // returns at once and that one goes on with what was queued, which keeps the
 // order. The caller holds no lock: an observer may ask for the status.
 func (a *announcer) deliver() {

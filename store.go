@@ -112,7 +112,7 @@ func newStore(cfg *clientConfig, tell func(error)) *storelink.Link {
 	return link
 }
 
-// provenance is what the record of a set says besides what a load brings.
+// provenance is what the record of a set has in addition to what a load brings.
 type provenance struct {
 	keySet    []byte    // the document as it came
 	fetchedAt time.Time // when the origin made the answer
@@ -348,7 +348,7 @@ func (c *cache) adopt(f *flight, q *inquiry, l *loaded) (freshness.Worth, time.D
 	return worth, age
 }
 
-// isOlder says that the set at hand was fetched before a moment. It may be none.
+// isOlder says whether the current set was fetched before a time; true if there is none.
 func (s *snapshot) isOlder(fetchedAt time.Time) bool {
 	return s == nil || s.from == nil || s.from.fetchedAt.Before(fetchedAt)
 }
