@@ -353,6 +353,15 @@ func (c *cache) closing() bool {
 	return true
 }
 
+// hasClosed reports whether the cache has closed or is about to. An error that
+// matches ErrClosed may also come from the program's HTTP client.
+func (c *cache) hasClosed() bool {
+	c.mu.Lock()
+	closed := c.closed
+	c.mu.Unlock()
+	return closed || c.closing()
+}
+
 // revive makes a retired cache usable again, unless it has closed.
 func (c *cache) revive() bool {
 	for {

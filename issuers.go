@@ -196,7 +196,7 @@ func (s *Issuers) signingKeys(ctx context.Context, h Header, issuer string, onTr
 		return c.SigningKeys(ctx, h, issuer)
 	}
 	keys, err := t.signingKeys(ctx, h)
-	for errors.Is(err, ErrClosed) {
+	for errors.Is(err, ErrClosed) && t.client.cache.hasClosed() {
 		// It was evicted or forgotten since. The next one is held; see hold.
 		if t, err = s.hold(ctx, issuer, onTrial); err != nil {
 			return nil, err
