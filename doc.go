@@ -29,7 +29,7 @@
 //	}
 //
 // [NewClient] is for one issuer and [NewIssuers] for many. Make them once and keep
-// them: neither does any I/O or starts a goroutine. For unit tests, package jwkstest
+// them: they do no I/O and start no goroutine. For unit tests, package jwkstest
 // has an issuer that needs no network.
 //
 // Three packages fetch keys that are published in other ways: jwkskube those of the

@@ -149,15 +149,15 @@ func classified(err error) error {
 // Reason returns a constant word for an error, for metrics and logs:
 //
 //	closed, canceled, unavailable   of class [ErrUnavailable]; canceled: the caller gave up
+//	check                           refused by a function of [WithCheck]
+//	proof                           [ErrProofRequired]
 //	too_large, malformed            [ErrTokenTooLarge]; form, header or a claim's type; also [ErrUnsupportedCritical]
 //	algorithm                       [ErrAlgorithmNotAllowed]
 //	not_trusted                     [ErrIssuerNotTrusted]
 //	key_not_found, signature        [ErrKeyNotFound]; golang-jwt's ErrTokenSignatureInvalid
-//	check                           refused by a function of [WithCheck]
-//	proof                           [ErrProofRequired]
 //	issuer, audience                golang-jwt's ErrTokenInvalidIssuer, ErrTokenInvalidAudience
-//	claim                           a required claim is missing, or a claim or the "typ" is not as required
 //	not_yet_valid, expired          "nbf" or "iat" in the future; "exp" or the age
+//	claim                           a required claim is missing, or a claim or the "typ" is not as required
 //	other                           anything else
 //
 // It returns "" for nil. If several things are wrong with a token, it names the

@@ -128,8 +128,8 @@ func (s *Issuers) list(trusted trustedIssuer) error {
 // client of a listed issuer with "{tenantid}" is found by that name and by
 // those of its tenants.
 //
-// Errors: [ErrIssuerNotTrusted], before any I/O; [ErrUnavailable] when it
-// could not be decided; [ErrClosed].
+// Errors: [ErrIssuerNotTrusted], without a request to the issuer; [ErrUnavailable] if
+// trust could not be decided; [ErrClosed].
 func (s *Issuers) Client(ctx context.Context, issuer string) (*Client, error) {
 	c, _, err := s.find(ctx, issuer, false)
 	return c, err

@@ -70,8 +70,8 @@ func (k *Key) Format(s fmt.State, _ rune) {
 // Public returns a copy of the key, of a type that crypto/x509 would return:
 // *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey, and with Go 1.27 and later
 // *mldsa.PublicKey. Changing the copy does not change the Key. Callers share one copy
-// until one of them changes it: who wants to change a key that others may use at the
-// same time takes the one that [Key.JWK] returns, which is shared with nobody.
+// until one of them changes it. To change a key that others may use at the same time,
+// take the copy that [Key.JWK] returns, which is never shared.
 func (k *Key) Public() crypto.PublicKey {
 	if p := k.shown.Load(); p != nil && isUnchanged(*p, k.verifier) {
 		return *p

@@ -250,7 +250,7 @@ func WithMaxDocumentSize(n int64) ClientOption {
 
 // AllowInsecureHTTP permits plain http to hosts other than loopback, and an
 // http "jwks_uri" under an https issuer. Anyone on the network path can then
-// replace the keys.
+// replace the keys. Off by default.
 func AllowInsecureHTTP() ClientOption {
 	return clientOption(func(c *clientConfig) error { c.insecure = true; return nil })
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // KeySource supplies the keys that may have signed a token. [*Client],
-// [*Issuers], [*KeySet] and [*Union] implement it, and so may users. An error that matches
+// [*Issuers], [*KeySet] and [*Union] implement it, and users may too. An error that matches
 // neither [ErrTokenInvalid] nor [ErrUnavailable] counts as the latter, except
 // a bare [ErrKeyNotFound], which means that the source answered and has no such key. A
 // type that embeds one of these four counts as a user's source: [NewVerifier] needs a

@@ -70,12 +70,12 @@ type Status struct {
 	Failures    uint64 // refreshes that failed
 	Throttled   uint64 // lookups of unknown keys that the budget refused to refresh for
 
-	// Hash of the usable keys with their kids, in hexadecimal: it changes when a
-	// key does, and is the same in every process with the same keys, whatever
+	// Hash is a hash of the usable keys and their kids, in hexadecimal. It changes if a
+	// key changes, and is the same in every process with the same keys, whatever
 	// their order. "" when the set is empty.
 	Hash string
-	// Stored is when another process fetched the set, if it came from the store of
-	// [WithStore]; zero if this process fetched it.
+	// Stored is when the set was fetched, if it came from the store of [WithStore];
+	// zero if this process fetched it.
 	Stored time.Time
 }
 
@@ -184,8 +184,8 @@ type Event struct {
 	Dynamic        bool          // the issuer was accepted at run time: it is not listed
 	Added, Removed []string      // kids, with EventRefreshed
 	Changed        []string      // kids that now have another key, with EventRefreshed
-	Duration       time.Duration // of the refresh, with the first three kinds; of the failure, with EventRecovered
-	Failures       int           // refreshes that failed in a row, this one included; with EventRecovered, those before it
+	Duration       time.Duration // of the refresh, with the first three kinds; with EventRecovered, how long refreshes had failed
+	Failures       int           // refreshes that failed in a row, including this one; with EventRecovered, those before the success
 	Until          time.Time     // until when the current set is used if no refresh succeeds; in the past once it has expired, zero without a set and for a static client
 	KeyID          string        // the kid that was asked for, with EventThrottled; "" when the token named none
 	Err            error         // why, with EventRefreshFailed, EventServedStale, EventExpired and EventStoreFailed
