@@ -300,7 +300,7 @@ func describeKeys(keys []*Key) string {
 
 func describeKey(k *Key) string {
 	switch {
-	case k == nil || k.parsed == nil:
+	case isUnusable(k):
 		return "no key"
 	case k.ID() == "":
 		return "a key without kid (" + k.Type() + ")"

@@ -150,12 +150,18 @@ func (u *Union) fault() string {
 func (u *Union) SigningKeys(ctx context.Context, h Header, issuer string) ([]*Key, error) {
 	return firstAnswer(ctx, u, h, func(source KeySource) ([]*Key, error) {
 		keys, err := source.SigningKeys(ctx, h, issuer)
+		if slices.ContainsFunc(keys, isUnusable) { // from a source that is not ours
+			keys = slices.DeleteFunc(slices.Clone(keys), isUnusable)
+		}
 		if err == nil && len(keys) == 0 {
 			err = fault.Invalid("the key source has no "+naming(h), ErrKeyNotFound)
 		}
 		return keys, err
 	})
 }
+
+// isUnusable reports a key that no key set made: nil, or the zero Key.
+func isUnusable(k *Key) bool { return k == nil || k.parsed == nil }
 
 // search returns the key that verifies the signature of a token; p leaves out
 // those that must not, if it is not nil.

@@ -262,7 +262,7 @@ func (p *policies) permitted(ctx context.Context, t *compact.Token, keys []*Key,
 	}
 	var out []int
 	for i, k := range keys {
-		if k == nil || k.parsed == nil || !k.allows.Has(t.Algorithm) {
+		if isUnusable(k) || !k.allows.Has(t.Algorithm) {
 			continue // for signer to tell
 		}
 		own, err := p.of(ctx, k.binding, said.iss, said.tid)
@@ -298,7 +298,7 @@ func mayBeReplaced(err error) bool {
 func signer(t *compact.Token, candidates []*Key) (*Key, error) {
 	usable, tried, left, price, nameless := 0, 0, 0, 0, false
 	for _, k := range candidates {
-		if k == nil || k.parsed == nil { // from a source that is not ours
+		if isUnusable(k) { // from a source that is not ours
 			continue
 		}
 		usable++

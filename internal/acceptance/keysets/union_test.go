@@ -237,3 +237,37 @@ func serve(jwk *string) func(*http.Request) *http.Response {
 		return testkit.Response(http.StatusOK, testkit.KeySetDocument(*jwk))
 	}
 }
+
+// A source of the program's own may return nil, or the zero Key, among its keys: they
+// are as if they were not there.
+func TestAnyOf_KeysThatAreNone(t *testing.T) {
+	s, forger := testkit.NewSigner(t, "ES256", "k1"), testkit.NewSigner(t, "ES256", "k1")
+	set := testkit.KeySetOf(t, s)
+	key, _ := set.Key("k1")
+	good, forged := s.Token(testkit.Payload(nil)), forger.Token(testkit.Payload(nil))
+	for name, keys := range map[string][]*jwks.Key{
+		"nil": {nil}, "zero": {new(jwks.Key)}, "nil first": {nil, key}, "nil last": {key, nil}, "zero first": {new(jwks.Key), key}, "zero last": {key, new(jwks.Key)},
+	} {
+		source := testkit.SourceFunc(func(context.Context, jwks.Header, string) ([]*jwks.Key, error) { return keys, nil })
+		for place, u := range map[string]*jwks.Union{"before a set": jwks.AnyOf(source, set), "behind a set": jwks.AnyOf(set, source)} {
+			t.Run(name+", "+place, func(t *testing.T) {
+				testkit.Accept(t, testkit.NewVerifier(t, u), good)
+				testkit.Refuse(t, testkit.NewVerifier(t, u), forged, jwt.ErrTokenSignatureInvalid)
+				for token, valid := range map[string]bool{good: true, forged: false} {
+					found, err := u.KeyForToken(t.Context(), token)
+					if err != nil || found.ID() != "k1" { // a signature is not its to judge
+						t.Errorf("KeyForToken: %v, %v", found, err)
+					}
+					parsed, err := jwt.Parse(token, u.Keyfunc, jwt.WithTimeFunc(testkit.NowTime))
+					if (err == nil) != valid {
+						t.Errorf("Keyfunc: %v, want it valid: %v", err, valid)
+					}
+					parsed.Raw = "" // as of a token that was put together by hand
+					if _, err := u.Keyfunc(parsed); err != nil {
+						t.Errorf("Keyfunc without the text: %v", err)
+					}
+				}
+			})
+		}
+	}
+}
