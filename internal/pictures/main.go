@@ -34,9 +34,9 @@ func tokenPath() *svg {
 		{"policy", "aud, exp, and yours", ""}, {"proof", "of a bound token", ""},
 	}
 	const left, top, width, height, gapX, gapY = 20, 66, 140, 56, 30, 96
-	s := &svg{width: 900, height: 352, title: "The path of a token through a verifier: ten steps, of which one may fetch keys"}
+	s := &svg{width: 900, height: 352, title: "The path of a token through a verifier: ten steps, one of which may fetch keys"}
 	s.text(left, 28, "strong", "The path of a token")
-	s.text(left, 48, "small", "Each step sees only what it needs. The first that fails ends the path: the token is invalid, 401.")
+	s.text(left, 48, "small", "Each step sees only what it needs. If one fails, the path ends there: the token is invalid, 401.")
 	for i, step := range steps {
 		x, y := left+i%5*(width+gapX), top+i/5*(height+gapY)
 		class := "box"
@@ -52,7 +52,7 @@ func tokenPath() *svg {
 	}
 	row2 := top + height + gapY
 	right := left + 4*(width+gapX) + width
-	s.text(left, top+height+22, "small", "Nothing is fetched up to here, whatever is sent.")
+	s.text(left, top+height+22, "small", "Nothing is fetched before this point, whatever is sent.")
 	// from the end of the first row to the begin of the second
 	s.line("", right-width/2, top+height, right-width/2, row2-44, left+width/2, row2-44)
 	s.arrow(left+width/2, row2-44, left+width/2, row2)
@@ -70,7 +70,7 @@ func tokenPath() *svg {
 func keySetLife() *svg {
 	s := &svg{width: 900, height: 330, title: "The life of a key set: fresh for 15 minutes, refreshed ahead from 12 minutes on, stale for an hour while refreshes fail, then expired"}
 	s.text(20, 28, "strong", "The life of a key set that is not refreshed")
-	s.text(20, 48, "small", "Defaults; not to scale. Any refresh that succeeds begins again at the left.")
+	s.text(20, 48, "small", "Defaults; not to scale. Every successful refresh starts again at the left.")
 	phases := []struct {
 		from, to               int
 		class, name, duration  string
@@ -93,8 +93,8 @@ func keySetLife() *svg {
 	s.text(350, 203, "middle small", "in the background")
 	s.text(565, 203, "middle small", "it fails, answer with these keys")
 	s.text(790, 203, "middle small", "else 503")
-	s.text(20, 164, "strong", "A token under a key of the set")
-	s.text(20, 234, "strong", "A token under another key")
+	s.text(20, 164, "strong", "A token signed with a known key")
+	s.text(20, 234, "strong", "A token signed with an unknown key")
 	for _, mark := range []struct {
 		x    int
 		text string
@@ -102,6 +102,6 @@ func keySetLife() *svg {
 		s.line("dash", mark.x, 78, mark.x, 290)
 		s.text(mark.x, 74, "middle mono", mark.text)
 	}
-	s.text(20, 314, "small", "After a failure the next attempt waits 1 s, doubling to 60 s, at a random moment within; meanwhile nobody waits for the network.")
+	s.text(20, 314, "small", "After a failure the next attempt comes after a random delay of up to 1 s, doubling to 60 s; until then no request waits for it.")
 	return s
 }
