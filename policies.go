@@ -210,7 +210,7 @@ func (p *policies) find(issuer, template string) *policy {
 // undecidedAudience refuses the tokens of an issuer accepted at run time.
 func undecidedAudience(issuer string) error {
 	if issuer == "" {
-		return fault.Invalid("the key is bound to no issuer, and no common option decides the audience", ErrIssuerNotTrusted)
+		return fault.Invalid("the key is not bound to an issuer, and no common option decides the audience", ErrIssuerNotTrusted)
 	}
 	return notTrustedBecause(issuer, "no option decides the audience of its tokens", nil)
 }

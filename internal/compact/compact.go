@@ -120,7 +120,7 @@ func malformedSegments(token string) error {
 	case n == 3:
 		return fault.Malformed("it has an empty segment")
 	case n == 5: // RFC 7516 section 3.1
-		return fault.Malformed("it has 5 segments as an encrypted token (JWE) has, want a signed one of 3")
+		return fault.Malformed("it has 5 segments, like an encrypted token (JWE); want a signed token, with 3")
 	default:
 		text := "it has " + show.Count(n, "segment") + ", want 3"
 		if n < 3 {
