@@ -297,3 +297,49 @@ type brokenTransport struct{}
 func (brokenTransport) RoundTrip(*http.Request) (*http.Response, error) {
 	return nil, io.ErrUnexpectedEOF
 }
+
+// Of two clients of an issuer that had to leave, the first with other options and
+// calls under way, what the second had is kept; of a forgotten one nothing is.
+func TestIssuers_NewestLeftoverIsKept(t *testing.T) {
+	set, err := NewKeySet(PublicKey{ID: "k1", Key: newEdSigner(t, "k1", nil).private.Public()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, forgets := range []bool{false, true} {
+		retention := time.Duration(0)
+		s, err := NewIssuers(WithMaxIssuers(1), TrustIssuerFunc(func(context.Context, string) ([]ClientOption, error) {
+			retention += time.Second
+			return []ClientOption{WithRetention(retention), WithKeySet(set)}, nil
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		come := func(issuer string) *tenant {
+			t.Helper()
+			c, err := s.findTenant(t.Context(), issuer, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		first := come("https://a.example")
+		first.client.cache.enter()
+		come("https://b.example") // first has to leave, and a call keeps it open
+		second := come("https://a.example")
+		if second == first {
+			t.Fatal("it was called back with other options")
+		}
+		come("https://b.example") // second has to leave
+		if forgets {
+			s.Forget("https://a.example")
+		}
+		first.client.cache.leave()
+		if err := s.Close(); err != nil { // waits for what is kept
+			t.Error(err)
+		}
+		rest, _ := s.leftovers.Peek("https://a.example")
+		if (rest == nil) != forgets || rest != nil && rest.cfg != second.client.cfg {
+			t.Errorf("forgotten: %t; left: %+v", forgets, rest)
+		}
+	}
+}

@@ -270,8 +270,12 @@ func (s *Issuers) keepLeftover(t *tenant) bool {
 	return s.keep(t)
 }
 
-// keep is keepLeftover with the lock held.
+// keep is keepLeftover with the lock held. What a client had that was forgotten, or
+// of whose issuer another one left since, is not kept.
 func (s *Issuers) keep(t *tenant) bool {
+	if s.retiring[t.name] != t {
+		return false
+	}
 	rest := t.client.cache.takeLeftover()
 	if rest == nil {
 		return false

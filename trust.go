@@ -378,8 +378,7 @@ func (s *Issuers) Forget(issuer string) {
 	}
 	if old := s.retiring[issuer]; old != nil { // it made room, and calls keep it open
 		old.client.cache.close()
-		old.client.cache.takeLeftover()
-		s.retired(old)
+		s.retired(old) // so that what it had is not kept
 	}
 	s.refusals.Remove(issuer)
 	s.roster.Forget(issuer)
