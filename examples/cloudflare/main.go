@@ -92,7 +92,7 @@ func run(ctx context.Context, out io.Writer) error {
 	send("a service", "/", robot)
 	send("a service", "/groups", robot)
 	send("another app's", "/", fake.Sign(map[string]any{"aud": "other"}))
-	fake.SetFault(jwkstest.Status(503)) // the keys are known, so nobody notices
+	fake.SetFault(jwkstest.Status(503)) // the keys are known, so this has no effect
 	send("alice", "/", alice)
 	return nil
 }

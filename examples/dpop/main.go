@@ -1,7 +1,7 @@
-// Command dpop shows what a token that is bound to a key is worth to a thief. An
+// Command dpop shows that a token bound to a key is useless to a thief. An
 // issuer inside the program binds tokens to the key of their client (RFC 9449,
-// DPoP), a client makes a proof for each request, and a handler serves whoever
-// has both. It needs no network and no port.
+// DPoP), a client makes a proof for each request, and a handler serves requests
+// that have both. It needs no network and no port.
 //
 //	go run ./examples/dpop
 package main
@@ -63,15 +63,15 @@ func run(out io.Writer) error {
 		fmt.Fprintf(out, "%-34s %d  %s\n", who, w.Code, says)
 	}
 
-	// The client. Its first request learns the nonce of the service.
-	var seen http.Header // what a thief who reads along gets
+	// The client. Its first request gets the nonce of the service.
+	var seen http.Header // what a thief who intercepts the request gets
 	send("alice, first request", func(r *http.Request) { alice.Authorize(r, token) })
 	send("alice, with the nonce", func(r *http.Request) {
 		alice.Authorize(r, token, jwkstest.WithNonce(nonce))
 		seen = r.Header.Clone()
 	})
 
-	// The thief has the token and Alice's last request, and not her key.
+	// The thief has the token and Alice's last request, but not her key.
 	send("thief, the token as Bearer", func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) })
 	send("thief, the token without a proof", func(r *http.Request) { r.Header.Set("Authorization", "DPoP "+token) })
 	send("thief, Alice's request once more", func(r *http.Request) { r.Header = seen.Clone() })
@@ -83,7 +83,7 @@ func run(out io.Writer) error {
 	return nil
 }
 
-// service is what a program makes at its start.
+// service is what a program sets up at its start.
 func service(issuer *jwkstest.Issuer) (protect func(http.Handler) http.Handler, closer io.Closer, err error) {
 	client, err := jwks.NewClient(jwks.WithIssuer(issuer.URL()), jwks.WithHTTPClient(issuer.HTTPClient()))
 	if err != nil {

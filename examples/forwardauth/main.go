@@ -1,6 +1,6 @@
 // Command forwardauth verifies tokens on behalf of a proxy: nginx (auth_request),
 // Traefik (ForwardAuth) or Envoy (ext_authz) asks it about each request, and lets
-// the request pass when it answers 204, with who it is from in X-Auth-Subject.
+// the request pass when it answers 204, with the user in X-Auth-Subject.
 //
 // nginx.conf beside it is tested with a real nginx. README.md has what Traefik and
 // Envoy need.

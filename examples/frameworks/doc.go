@@ -2,7 +2,7 @@
 // gin, echo and fiber, an error handler that answers with problem details (RFC
 // 9457), and how a protected handler is tested.
 //
-// Whatever takes net/http middleware takes jwkshttp.Middleware as it is; gin
-// needs ten lines around it, and fiber, which is not built on net/http, calls
+// Frameworks that accept net/http middleware use jwkshttp.Middleware as it is. For gin
+// it takes ten lines around it, and fiber, which is not built on net/http, calls
 // jwkshttp.BearerToken and Verify itself.
 package frameworks

@@ -1,9 +1,9 @@
-// Command gateway shows one handler for the tokens of three issuers, each by
-// rules of its own: a SaaS with a key set, no discovery and a plain name, an
-// issuer with a place for the tenant as Entra has, and a tenant that a function
-// decides on. All run inside the program. It prints what each issuer's token is
-// answered when it has the audience and the algorithm of its own issuer, and when
-// it has those of the others.
+// Command gateway shows one handler for the tokens of three issuers, each with
+// its own rules: a SaaS with a key set, no discovery and a plain name as issuer; an
+// issuer with a placeholder for the tenant, like Entra; and a tenant that a function
+// decides on. All run inside the program. It prints the answers to each issuer's
+// tokens, with the audience and the algorithm of that issuer, and with those of the
+// others.
 //
 //	go run ./examples/gateway
 package main

@@ -1,5 +1,5 @@
-// Command mcp is a server of the Model Context Protocol whose tools know who
-// calls them. Its test goes all the way with the SDK's own client: from the first
+// Command mcp is a server of the Model Context Protocol whose tools know their
+// caller. Its test goes the whole way with the SDK's own client: from the first
 // 401 through the metadata and a login to a tool, and through an outage of the
 // identity provider.
 //

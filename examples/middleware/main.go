@@ -65,7 +65,7 @@ func main() {
 }
 
 func run(ctx context.Context, out io.Writer) error {
-	// The issuer: in a service it is Auth0, Entra, Keycloak, Okta, …
+	// The issuer: in production this is Auth0, Entra, Keycloak, Okta, …
 	issuer := jwkstest.Start()
 	defer issuer.Close()
 	client, err := jwks.NewClient(jwks.WithIssuer(issuer.URL()), jwks.WithHTTPClient(issuer.HTTPClient()), jwks.WithRetries(0))
@@ -98,7 +98,7 @@ func run(ctx context.Context, out io.Writer) error {
 	send("DELETE", "/orders/7", reader)
 	send("GET", "/orders/7", issuer.Sign(map[string]any{"aud": "https://billing.example"}))
 
-	issuer.Rotate() // a key that the service has not seen, from an issuer that is away
+	issuer.Rotate() // a key that the service has not seen, from an issuer that is down
 	issuer.SetFault(jwkstest.Status(503))
 	send("GET", "/me", issuer.Sign(map[string]any{"aud": resource}))
 	return nil

@@ -1,7 +1,7 @@
 // Command multitenant shows one verifier for the tokens of many issuers. Two of
 // them run inside the program, each with a key named "k1": their tokens verify,
-// a token that one signs in the other's name does not, and one of an issuer
-// that nobody listed is refused before anything is asked of it.
+// a token that one signs in the other's name does not, and a token of an issuer
+// that is not listed is refused without a request to that issuer.
 //
 //	go run ./examples/multitenant
 package main
@@ -47,7 +47,7 @@ func run(ctx context.Context, out io.Writer) error {
 	defer stranger.Close()
 
 	// One source for both tenants, and one verifier on top. Each issuer has a
-	// client of its own: its keys are bound to it, and its troubles are its own.
+	// client of its own: its keys are bound to it, and its outages affect no other.
 	issuers, err := jwks.NewIssuers(
 		jwks.TrustIssuers(acme.URL(), globex.URL()),
 		jwks.WithClientOptions(jwks.WithHTTPClient(&http.Client{Transport: net})),

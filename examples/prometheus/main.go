@@ -1,4 +1,4 @@
-// Command prometheus is an API that tells Prometheus about its keys and its
+// Command prometheus is an API with Prometheus metrics of its keys and
 // verifications at /metrics. Its test scrapes it through a rotation, refused
 // tokens and an outage of the issuer.
 //
