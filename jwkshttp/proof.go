@@ -153,7 +153,7 @@ func (g *guard) presentedBy(r *http.Request) *presented {
 			}
 			continue
 		}
-		if proof != nil {
+		if !isNil(proof) {
 			p.proofs = append(p.proofs, proof)
 			if c, ok := proof.(challenger); ok {
 				p.note(c)

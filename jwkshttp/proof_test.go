@@ -284,7 +284,16 @@ func TestWithProof_FunctionsOfOnesOwn(t *testing.T) {
 	if panics(func() { p.handler(jwkshttp.WithProof(nil)) }) == nil {
 		t.Error("a nil function does not panic")
 	}
+	h := p.handler(jwkshttp.WithProof(func(*http.Request) (jwks.Proof, error) { return (*pointerProof)(nil), nil }))
+	want(t, answer(h, bearing(bound)), 401, bearerWrong) // a nil pointer is no proof
+	want(t, answer(h, bearing(p.token())), 200)
 }
+
+// pointerProof is a proof that a forgotten check leaves nil.
+type pointerProof struct{ err error }
+
+func (p *pointerProof) Prove(context.Context, *jwks.Token) error { return p.err }
+func (p *pointerProof) Challenge() (scheme, params string)       { return p.err.Error(), "" }
 
 // No answer holds anything of a token or a proof.
 func TestWithProof_SaysNothing(t *testing.T) {
