@@ -124,11 +124,16 @@ func plain(p string) bool {
 
 func isOdd(r rune) bool {
 	switch r {
-	case ';', '\\', '%', '；', '＼', '％', '／', '．': // the wide ones: compatibility forms (Unicode NFKC)
+	case ';', '\\', '%':
 		return true
 	}
-	return unicode.IsControl(r)
+	return unicode.IsControl(r) || r > unicode.MaxASCII && strings.ContainsRune(compatible, r)
 }
+
+// compatible are the characters that a reader who normalizes takes for one of these,
+// for a dot or for a slash, or for a text with one: those with such a decomposition
+// in Unicode's NFKC, such as the full-width ones.
+const compatible = "\u037e\u2024\u2025\u2026\u2100\u2101\u2105\u2106\ufe14\ufe19\ufe30\ufe52\ufe54\ufe68\ufe6a\uff05\uff0e\uff0f\uff1b\uff3c"
 
 // hidesSeparator finds a percent-encoded slash, backslash or dot.
 func hidesSeparator(p string) bool {

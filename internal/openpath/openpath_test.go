@@ -58,6 +58,7 @@ func TestSetLeavesAmbiguousPathsToTheMiddleware(t *testing.T) {
 		"/docs/%00", "/docs/..%00/admin", "/docs/x%0a", "/docs/..%0d/admin", "/docs/..%09/admin", "/docs/%7f", "/docs/%c2%85",
 		"/docs/.../admin", "/docs/..../x", "/docs/..%20/admin", "/docs/.%20./admin", "/docs/%20../admin", "/docs/%20/admin",
 		"/docs/%EF%BC%8E%EF%BC%8E/admin", "/docs/..%EF%BC%8Fadmin", "/docs/..%EF%BC%BCadmin", "/docs/..%EF%BC%9B/admin", "/docs/%EF%BC%852e",
+		"/docs/%E2%80%A4%E2%80%A4/admin", "/docs/%E2%80%A5/admin", "/docs/%EF%B9%92%EF%B9%92/admin", "/docs/%EF%B8%B0/admin", "/docs/..%CD%BE/admin", "/docs/..%EF%B9%94/admin", "/docs/..%EF%B9%A8admin", "/docs/%EF%B9%AA2e", "/docs/%E2%84%85",
 	} {
 		r := httptest.NewRequest("GET", "/", nil)
 		u, err := url.ParseRequestURI(target)
