@@ -270,7 +270,7 @@ func (c *cache) succeedLocked(f *flight, l *loaded, now freshness.Moment) {
 	if failures > 0 {
 		c.announceLocked(notice{Event: Event{Kind: EventRecovered, Duration: now.Sub(c.failingSince), Failures: failures}})
 	}
-	if l.age > c.cfg.policy.TTL && !c.staleCopyTold {
+	if l.age >= c.cfg.policy.TTL && !c.staleCopyTold {
 		c.staleCopyTold = true
 		c.announceLocked(notice{message: "jwks: a cache on the way serves copies of the key set older than the TTL and does not obey Cache-Control: no-cache; removed keys stay in use for longer"})
 	}

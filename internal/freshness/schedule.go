@@ -78,11 +78,13 @@ func (c *Config) minTTL() time.Duration { return min(c.MinTTL, c.TTL) }
 // when the origin made it. The server has no say in that: its headers only tell
 // when to look again.
 //
-// An answer older than the TTL comes from a cache on the way that obeys nobody,
-// for it was asked for past all caches. There is nothing better to have, so it
-// is trusted until its copy ends, within the bounds of the configuration.
+// An answer as old as the TTL, or older, comes from a cache on the way that obeys
+// nobody, for it was asked for past all caches. There is nothing better to have,
+// so it is trusted until its copy ends, within the bounds of the configuration.
+// No answer is trusted for no time at all: the next refresh would be due at once,
+// for as long as the age, in whole seconds, is just the TTL.
 func (c *Config) lifetime(r Refreshed) time.Duration {
-	if r.Age <= c.TTL {
+	if r.Age < c.TTL {
 		return c.TTL - r.Age
 	}
 	if !r.HasServerTTL {

@@ -42,7 +42,8 @@ func TestLifetime_IsTheOperators(t *testing.T) {
 	}{
 		{"without headers the TTL", ttl, time.Minute, Refreshed{}, ttl},
 		{"less the age", ttl, time.Minute, Refreshed{Age: 4 * time.Minute}, 11 * time.Minute},
-		{"to nothing", ttl, time.Minute, Refreshed{Age: ttl}, 0},
+		{"to the last second", ttl, time.Minute, Refreshed{Age: ttl - time.Second}, time.Second},
+		{"not to nothing", ttl, time.Minute, Refreshed{Age: ttl}, time.Minute},
 		{"max-age does not shorten it", ttl, time.Minute, Refreshed{ServerTTL: 5 * time.Minute, HasServerTTL: true}, ttl},
 		{"nor does no-store", ttl, time.Minute, Refreshed{HasServerTTL: true}, ttl},
 		{"nothing lengthens it", ttl, time.Minute, Refreshed{ServerTTL: 7 * 24 * time.Hour, HasServerTTL: true}, ttl},

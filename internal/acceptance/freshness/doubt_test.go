@@ -176,6 +176,8 @@ func TestRemovedKey_BehindACacheOnTheWay(t *testing.T) {
 		{"where no end is named", "1200", "", time.Minute},
 		{"stale already", "1200", "max-age=60", time.Minute},
 		{"absurd", "99999999999", "no-store", time.Minute},
+		{"just as old", "900", "max-age=86400", testkit.DefaultTTL},
+		{"just as old, and stale", "900", "max-age=900", time.Minute}, // trusted for no time, it would be renewed at once, and again
 	} {
 		testkit.Bubble(t, "an answer that stays older than the TTL: "+tt.rule, func(t *testing.T) {
 			env := twoKeys(t)
