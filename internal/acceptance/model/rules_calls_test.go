@@ -172,6 +172,9 @@ func refusedAsInvalid(v *view, r *report) {
 		if c.err == nil || c.unavailable() || c.op == keyfunc || c.gaveUp() && c.end > c.start {
 			continue
 		}
+		if v.retainedGoesFirst(c) {
+			continue
+		}
 		if landed := v.landedWithin(c); landed != nil && v.publishedThroughout(c) {
 			rule := "landed-key-not-tried"
 			if !c.plain(landed.document) {
@@ -187,6 +190,22 @@ func refusedAsInvalid(v *view, r *report) {
 			r.add(rule, "it is published, and there is no reason to refuse it: %v", c)
 		}
 	}
+}
+
+// retainedGoesFirst says that a call names a key that has left, which is tried
+// instead of those that have no kid.
+func (v *view) retainedGoesFirst(c *call) bool {
+	return v.config.retain() > 0 && c.want.kid != none && slices.ContainsFunc(v.landings, func(l *landing) bool {
+		return l.ok && l.at <= c.end && c.end <= v.leftAt(l)+v.config.retain() && slices.ContainsFunc(l.document.usable(), func(k key) bool { return k.kid == c.want.kid })
+	})
+}
+
+// leftAt is when what a landing brought was replaced.
+func (v *view) leftAt(l *landing) time.Duration {
+	if next := v.next(l); next != nil {
+		return next.at
+	}
+	return v.ended
 }
 
 // landedWithin is a refresh that landed while a call waited and has what it
@@ -346,7 +365,7 @@ func callersWhoLeave(v *view, r *report) {
 // somethingLands says that an answer comes at a moment, of whatever issuer: a
 // context that ends just then may be told either way.
 func (v *view) somethingLands(at time.Duration) bool {
-	return at == v.closed || v.lands(at) || slices.ContainsFunc(v.requests, func(r *request) bool { return r.end == at })
+	return at == v.closed || v.lands(at) || slices.ContainsFunc(v.many.asked, func(a *asking) bool { return a.end == at || a.start+askingEnds == at }) || slices.ContainsFunc(v.requests, func(r *request) bool { return r.end == at })
 }
 
 func (v *view) lands(at time.Duration) bool {

@@ -59,7 +59,7 @@ func (v *view) earliestRefresh(l *landing) time.Duration {
 		return l.at
 	}
 	life := max(v.config.expiry()-l.age, 0)
-	if l.age > v.config.expiry() {
+	if l.age >= v.config.expiry() {
 		life = min(v.config.floor(), l.copyLeft)
 	}
 	if l.said {

@@ -196,7 +196,7 @@ func tenantsStay(v *view, r *report) {
 				}
 			}
 		}
-		if last == nil || c.end >= v.fetchedBefore(last)+v.config.stale() || v.refusedSince(last.start, c.end) {
+		if last == nil || c.end >= v.fetchedBefore(last)+v.config.stale() || v.refusedSince(last.start, c.end) || v.forgottenSince(c.issuer, last.start, c.end) {
 			continue
 		}
 		for _, p := range v.calls {
@@ -211,6 +211,11 @@ func tenantsStay(v *view, r *report) {
 }
 
 // refusedSince says that the function did anything but its duty in a span.
+// forgottenSince says that trust in a tenant ended within a time.
+func (v *view) forgottenSince(issuer int, from, to time.Duration) bool {
+	return slices.ContainsFunc(v.many.forgotten, func(f forgetting) bool { return f.issuer == issuer && from <= f.at && f.at <= to })
+}
+
 func (v *view) refusedSince(from, to time.Duration) bool {
 	for i, m := range v.many.modes {
 		ends := never

@@ -197,7 +197,7 @@ func trustedTooLong(v *view, r *report) {
 // tooLong names what a set that was trusted too long shows.
 func (v *view) tooLong(c *call) string {
 	for _, l := range v.heldAt(c.end) {
-		if l.age > v.config.expiry() || l.age > 0 && c.end <= l.at+v.config.floor() {
+		if l.age >= v.config.expiry() || l.age > 0 && c.end <= l.at+v.config.floor() {
 			return "copy-trusted-too-long"
 		}
 	}

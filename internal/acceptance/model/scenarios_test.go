@@ -118,6 +118,15 @@ var named = []struct {
 			{op: verify, kid: 5, mat: 5, n: 4, every: 3 * time.Second},
 		},
 	}},
+	{"a copy as old as the TTL, while Run runs", "refresh-too-early", scenario{
+		config: config{source: byURL, initial: []key{{1, 1}}, store: goodStore, validator: lyingModified, header: maxAgeHeader, headerAge: 24 * time.Hour, path: stubborn},
+		steps: []step{
+			{op: run, d: time.Hour},
+			{op: wait, d: 15 * time.Minute},
+			{op: verify, kid: 4, mat: 4},
+			{op: wait, d: 100 * time.Millisecond},
+		},
+	}},
 	{"an issuer without kids rotates", "keys-without-kid", scenario{
 		config: config{source: byURL, initial: []key{{none, 1}}},
 		steps: []step{

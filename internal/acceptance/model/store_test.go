@@ -15,11 +15,13 @@ import (
 type shelf struct {
 	jwks.Store
 	storage storage
+	loading func() // called when it is asked for a record
 }
 
 var errStore = errors.New("the store is out of order")
 
 func (s *shelf) Load(ctx context.Context, name string) ([]byte, error) {
+	s.loading()
 	if err := s.call(ctx); err != nil {
 		return nil, err
 	}

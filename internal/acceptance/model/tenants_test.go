@@ -46,14 +46,24 @@ type asking struct {
 	err        error
 }
 
+// forgetting is a call of Forget.
+type forgetting struct {
+	issuer int
+	at     time.Duration
+}
+
 // community is what a world of many issuers has besides.
 type community struct {
-	issuers *jwks.Issuers
-	mode    decision
-	modeFor time.Duration
-	modes   []modeSince
-	asked   []*asking
+	issuers   *jwks.Issuers
+	mode      decision
+	modeFor   time.Duration
+	modes     []modeSince
+	asked     []*asking
+	forgotten []forgetting
 }
+
+// askingEnds is when the caller of the user's function waits no longer.
+const askingEnds = 15 * time.Second
 
 type modeSince struct {
 	at   time.Duration
@@ -159,6 +169,7 @@ func (w *world) playTenants() {
 			w.many.modes = append(w.many.modes, modeSince{w.now(), decision(s.n)})
 			w.mu.Unlock()
 		case forget:
+			w.many.forgotten = append(w.many.forgotten, forgetting{s.issuer, w.now()})
 			w.many.issuers.Forget(w.net.sites[s.issuer].issuer)
 		default:
 			w.net.mu.Lock()

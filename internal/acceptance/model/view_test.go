@@ -183,7 +183,7 @@ func (v *view) expiry(l *landing) (earliest, latest time.Duration) {
 		return 0, 0
 	case v.config.noCache:
 		return l.at, l.at
-	case l.age > ttl:
+	case l.age >= ttl:
 		end := l.at + min(ttl, max(v.config.floor(), l.copyLeft))
 		return end - time.Second, end + time.Second
 	case l.age > 0:
@@ -238,10 +238,19 @@ func (v *view) excused(l *landing, at time.Duration) bool {
 
 // flights are the landings and, last, the refresh that Close ended.
 func (v *view) flights() []*landing {
-	if len(v.orphans) == 0 {
+	began := never
+	if len(v.orphans) > 0 {
+		began = v.orphans[0].start
+	}
+	if n := len(v.loads); n > 0 { // it begins with the store
+		if last := len(v.landings) - 1; v.closed >= 0 && (last < 0 || v.landings[last].seeded || v.loads[n-1] >= v.landings[last].at) {
+			began = min(began, v.loads[n-1])
+		}
+	}
+	if began == never {
 		return v.landings
 	}
-	f := &landing{number: len(v.landings), began: v.orphans[0].start, at: v.closed, stumbled: never, failures: 1, retryAt: v.closed}
+	f := &landing{number: len(v.landings), began: began, at: v.closed, stumbled: never, failures: 1, retryAt: v.closed}
 	for _, r := range v.orphans {
 		if !r.usable() && r.retried() && r.end < v.closed {
 			f.stumbled = min(f.stumbled, r.end)

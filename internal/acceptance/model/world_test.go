@@ -27,10 +27,11 @@ type trace struct {
 	events   []event
 	samples  []sample
 	freezes  [][2]time.Duration
-	healed   time.Duration // since when nothing goes wrong any more
-	settled  time.Duration // when everything should be as after a fresh start
-	closed   time.Duration // when Close was called
-	ended    time.Duration // when it returned
+	loads    []time.Duration // when the store was asked for a record
+	healed   time.Duration   // since when nothing goes wrong any more
+	settled  time.Duration   // when everything should be as after a fresh start
+	closed   time.Duration   // when Close was called
+	ended    time.Duration   // when it returned
 	runs     []*runCall
 	sites    []*site // of many issuers
 	many     community
@@ -169,7 +170,7 @@ func (w *world) options() []jwks.ClientOption {
 		opts = append(opts, jwks.WithIssuer(w.site.issuer))
 	}
 	if w.config.store != noStore && !w.config.noCache {
-		opts = append(opts, jwks.WithStore(&shelf{Store: jwksstore.Memory(), storage: w.config.store}, bytes.Repeat([]byte("s"), 32)))
+		opts = append(opts, jwks.WithStore(&shelf{jwksstore.Memory(), w.config.store, w.loading}, bytes.Repeat([]byte("s"), 32)))
 	}
 	if len(w.config.seed) > 0 {
 		set, err := jwks.ParseKeySet((&document{entries: entries(w.config.seed)}).body())
@@ -228,6 +229,13 @@ func (w *world) look() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.samples = append(w.samples, sample{w.now(), st, len(w.events)})
+}
+
+// loading notes that the store is asked for a record.
+func (w *world) loading() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.loads = append(w.loads, w.now())
 }
 
 // begin starts a call in a goroutine of its own, and returns when it has ended
