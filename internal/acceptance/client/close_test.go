@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -144,6 +146,34 @@ func clientGoroutines() int {
 		}
 	}
 	return n
+}
+
+// Whoever closes a client may then take away what its fetches use.
+func TestClient_CloseWaitsForTheFetch(t *testing.T) {
+	for name, close := range map[string]func(c *jwks.Client, s *jwks.Issuers) error{
+		"a client": func(c *jwks.Client, _ *jwks.Issuers) error { return c.Close() },
+		"issuers":  func(_ *jwks.Client, s *jwks.Issuers) error { return s.Close() },
+	} {
+		testkit.Bubble(t, name, func(t *testing.T) {
+			var inside atomic.Int32
+			deaf := &http.Client{Transport: testkit.RoundTripFunc(func(*http.Request) (*http.Response, error) {
+				inside.Add(1)
+				defer inside.Add(-1)
+				time.Sleep(3 * time.Second) // whatever its context says
+				return nil, errors.New("the end")
+			})}
+			s, err := jwks.NewIssuers(jwks.TrustIssuers("https://issuer.example"), jwks.WithClientOptions(jwks.WithHTTPClient(deaf)))
+			testkit.WantNoError(t, err)
+			c, err := s.Client(t.Context(), "https://issuer.example")
+			testkit.WantNoError(t, err)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			testkit.WantError(t, c.Ready(ctx), jwks.ErrUnavailable, context.DeadlineExceeded)
+			if took := testkit.Measure(func() { testkit.WantNoError(t, close(c, s)) }); took != 2*time.Second || inside.Load() != 0 {
+				t.Errorf("closed after %v with %d requests under way", took, inside.Load())
+			}
+		})
+	}
 }
 
 func TestClient_Goroutines(t *testing.T) {
