@@ -39,7 +39,7 @@ func (c *call) unavailable() bool { return errors.Is(c.err, jwks.ErrUnavailable)
 // the one at hand, and it has, or retains, what is looked for.
 func (v *view) certain(c *call) *landing {
 	l := v.onlyHeldAt(c.start)
-	if l == nil || v.config.noCache {
+	if l == nil || v.config.noCache || !c.plain(l.document) && v.retainedGoesFirst(c) {
 		return nil
 	}
 	if c.answers(l.document) {
