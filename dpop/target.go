@@ -3,6 +3,7 @@ package dpop
 import (
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 )
@@ -59,7 +60,7 @@ func sameTarget(htu, target string) (same, ok bool) {
 // not an absolute URL of a host, and for user information, which no request has.
 func normalize(raw string) (string, bool) {
 	u, err := url.Parse(raw)
-	if err != nil || u.Scheme == "" || u.Opaque != "" || u.User != nil || !isHost(u.Hostname()) {
+	if err != nil || u.Scheme == "" || u.Opaque != "" || u.User != nil || !isHost(u.Hostname(), strings.HasPrefix(u.Host, "[")) {
 		return "", false
 	}
 	host, port := strings.ToLower(u.Hostname()), u.Port()
@@ -76,10 +77,14 @@ func normalize(raw string) (string, bool) {
 	return u.Scheme + "://" + host + path, true
 }
 
-// isHost says that a Host header may have this name or address. url.Parse also
-// takes zones and sub-delimiters.
-func isHost(name string) bool {
-	return name != "" && !strings.ContainsFunc(name, func(r rune) bool { return r < 0x80 && r != ':' && !isUnreserved(byte(r)) })
+// isHost says that a Host header may have this name, or this address in brackets.
+// url.Parse also takes zones, sub-delimiters, and colons in a name.
+func isHost(name string, inBrackets bool) bool {
+	if inBrackets || strings.Contains(name, ":") {
+		address, err := netip.ParseAddr(name)
+		return err == nil && inBrackets && address.Is6() && address.Zone() == ""
+	}
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool { return r < 0x80 && !isUnreserved(byte(r)) })
 }
 
 func defaultPort(scheme string) string {

@@ -35,6 +35,10 @@ func TestNormalize_RFC3986(t *testing.T) {
 		"https://a.example/\x00":                "",
 		"https://" + strings.Repeat("%", 3):     "",
 		"https://a.example:port/":               "",
+		"https://:a:/":                          "", // url.Parse takes a name with a colon
+		"https://[a.example]/":                  "",
+		"https://[fe80::1%25eth0]/":             "",
+		"https://[::ffff:192.0.2.1]/":           "https://[::ffff:192.0.2.1]/",
 		"https://a.example/%2E%2e/%2e/b/%2E%2E": "https://a.example/",
 	} {
 		if got, ok := normalize(raw); got != want || ok != (want != "") {
@@ -45,7 +49,7 @@ func TestNormalize_RFC3986(t *testing.T) {
 
 // What is normal stays as it is, and a URL is the same as its normal form.
 func FuzzNormalize(f *testing.F) {
-	for _, seed := range []string{"https://a.example/%7e/../x", "HTTP://[::1]:80/a%2f", "https://a.example//./..//", "https://a.example/%2e%2e/%252e"} {
+	for _, seed := range []string{"https://a.example/%7e/../x", "HTTP://[::1]:80/a%2f", "https://a.example//./..//", "https://a.example/%2e%2e/%252e", "A://:A:", "https://[::1%25eth0]/", "https://[a]/"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
