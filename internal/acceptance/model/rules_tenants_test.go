@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"time"
@@ -46,7 +47,19 @@ func (d *dice) drawTenants() scenario {
 func (d *dice) tenantStory(issuer, all int) {
 	issuer = min(issuer, d.config.tenants.accepted()-1)
 	valid := step{op: verify, issuer: issuer, kid: 1, mat: 1}
-	switch d.IntN(4) {
+	switch d.IntN(7) {
+	case 4: // a tenant is refused when the decision about it is renewed
+		ttl := cmp.Or(d.config.tenants.ttl, 15*time.Minute)
+		d.add(valid, step{op: decide, n: int(refusesAll)}, step{op: wait, d: ttl * 85 / 100}, valid, step{op: wait, d: time.Second}, valid, step{op: decide})
+	case 5: // a tenant is forgotten
+		d.add(valid, step{op: wait, d: time.Second}, step{op: forget, issuer: issuer}, step{op: wait, d: time.Second}, valid)
+	case 6: // two tenants make room for each other, again and again
+		d.config.tenants.max = 1
+		other := valid
+		valid.issuer, other.issuer = d.config.tenants.accepted()-1, max(d.config.tenants.accepted()-2, 0)
+		for range 15 {
+			d.add(valid, other, step{op: wait, d: 10 * time.Millisecond})
+		}
 	case 0: // a tenant in an outage, and forged tokens for the others
 		d.add(valid, step{op: setFault, issuer: issuer, fault: refused},
 			step{op: junkTokens, issuer: issuer + 1, kid: 1, mat: forger, n: all + d.IntN(30), every: 10 * time.Millisecond},
@@ -229,11 +242,18 @@ func (v *view) refusedSince(from, to time.Duration) bool {
 	return slices.ContainsFunc(v.many.asked, func(a *asking) bool { return a.end < 0 || a.end-a.start > 0 && a.end >= from })
 }
 
+// comebacks is how often in a row the keys of a tenant that made room are fetched
+// anew when it comes back, beside the budget for its unknown keys.
+const comebacks = 5
+
 // tenantRequests: an accepted tenant's documents are fetched at most once a TTL
 // and its budget, however many forged tokens name it and however often its
 // client was evicted.
 func tenantRequests(v *view, r *report) {
 	every, burst := v.config.limit()
+	if v.config.tenants.max < v.config.tenants.decided { // tenants make room, and come back
+		burst += comebacks
+	}
 	for number, s := range v.sites {
 		forgotten := 0 // Forget forgets the budget, too
 		for _, st := range v.steps {
@@ -321,5 +341,35 @@ func offboarded(v *view, r *report) {
 		if since >= 0 && c.end > since+2*ttl+2*decisionTime {
 			r.add("tenant-offboarded", "the function has said no since %v: %v", since, c)
 		}
+		for _, f := range v.many.forgotten {
+			if f.issuer == c.issuer && f.at < c.start && !v.askedSince(c.issuer, f.at) {
+				r.add("tenant-forgotten-trusted", "it was forgotten at %v, and nobody has asked since: %v", f.at, c)
+			}
+		}
+		if a := v.lastAnswer(c.issuer, c.start); a != nil && errors.Is(a.err, jwks.ErrIssuerNotTrusted) && !v.yesWithin(c.issuer, a.end, c.end) {
+			r.add("tenant-refused-trusted", "the function said no at %v: %v", a.end, c)
+		}
 	}
+}
+
+// lastAnswer is the last one that the function gave about an issuer before a
+// moment, in time and about the time after the last Forget.
+func (v *view) lastAnswer(issuer int, before time.Duration) *asking {
+	var last *asking
+	for _, a := range v.many.asked {
+		if a.issuer == issuer && a.end >= 0 && a.end < before && a.end < a.start+askingEnds && !v.forgottenSince(issuer, a.start, a.end) {
+			last = a
+		}
+	}
+	return last
+}
+
+// yesWithin says that the function trusted an issuer within a time.
+func (v *view) yesWithin(issuer int, from, to time.Duration) bool {
+	return slices.ContainsFunc(v.many.asked, func(a *asking) bool { return a.issuer == issuer && a.yes && from <= a.end && a.end <= to })
+}
+
+// askedSince says that a question about an issuer began at a moment or later.
+func (v *view) askedSince(issuer int, at time.Duration) bool {
+	return slices.ContainsFunc(v.many.asked, func(a *asking) bool { return a.issuer == issuer && a.start >= at })
 }

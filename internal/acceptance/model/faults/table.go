@@ -110,7 +110,7 @@ var faults = []fault{
 	{name: "304s are not counted", file: "flight.go",
 		old: "c.counts.notModified++\n", new: ""},
 	{name: "configured headers go everywhere", file: "internal/fetch/request.go",
-		old: "return slices.ContainsFunc(h.hosts, func(host headerHost) bool { return host.is(target) })", new: "return true"},
+		old: "if h.firstHost {", new: "if target != nil {\n\t\treturn true\n\t}\n\tif h.firstHost {"},
 	{name: "names without a verified token push others out", file: "internal/tenants/roster.go",
 		old: "r.trial.Add(name, member)\n\treturn left, made", new: "return r.Settle(name, member)"},
 	{name: "a decision holds for ever", file: "internal/tenants/decision.go",
