@@ -285,7 +285,7 @@ func TestWithProof_FunctionsOfOnesOwn(t *testing.T) {
 		t.Error("a nil function does not panic")
 	}
 	h := p.handler(jwkshttp.WithProof(func(*http.Request) (jwks.Proof, error) { return (*pointerProof)(nil), nil }))
-	want(t, answer(h, bearing(bound)), 401, bearerWrong) // a nil pointer is no proof
+	want(t, answer(h, bearing(bound)), 401, bearerWrong) // a nil pointer is not a proof
 	want(t, answer(h, bearing(p.token())), 200)
 }
 
