@@ -181,6 +181,6 @@ func isAlphanumeric(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// trim takes off the white space around a field value, which is no part of it
+// trim takes off the white space around a field value, which is not part of it
 // (RFC 9110 section 5.5).
 func trim(value string) string { return strings.Trim(value, " \t") }

@@ -12,7 +12,7 @@ import (
 )
 
 // usable reads the entries of a document and returns the kids of those that
-// make a key, with the reasons for the others. It is no key set: whether the
+// make a key, with the reasons for the others. It is not a key set: whether the
 // document as a whole is acceptable is decided elsewhere. ok is false when
 // there is no array of keys to read.
 func usable(document []byte) (kids, reasons []string, ok bool) {
