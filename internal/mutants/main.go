@@ -4,9 +4,10 @@
 //	go run ./internal/mutants                        every file of files.txt
 //	go run ./internal/mutants -sample 40 -seed 7     forty changes, drawn by lot
 //	go run ./internal/mutants -files cache.go -list  what would be changed
+//	go run ./internal/mutants -again report.txt      the survivors of a run
 //
 // A mutant first meets the tests of its own package, then the suites that know
-// the public API alone. One that does not compile does not count. Survivors
+// the public API alone, one after the other, until one of them notices it. One that does not compile does not count. Survivors
 // that are right to survive stand in survivors.txt with a reason each, by file,
 // function and text, so that the command fails on new ones only.
 package main
@@ -26,6 +27,9 @@ import (
 	"time"
 )
 
+// suites begins with those that notice most in the least time.
+const suites = "./,./internal/acceptance/client,./internal/acceptance/verify,./internal/acceptance/model,./internal/acceptance/issuers,./internal/acceptance/..."
+
 // options are the flags.
 type options struct {
 	root      string
@@ -33,6 +37,7 @@ type options struct {
 	suites    string
 	skip      string
 	accepted  string
+	again     string
 	sample    int
 	seed      uint64
 	list      bool
@@ -45,9 +50,10 @@ func main() {
 	var o options
 	flag.StringVar(&o.root, "root", ".", "the root of the module")
 	flag.StringVar(&o.files, "files", "", "files to change, separated by commas, patterns allowed; default: those of internal/mutants/files.txt")
-	flag.StringVar(&o.suites, "suites", "./,./internal/acceptance/...", "packages whose tests a mutant meets after those of its own package, separated by commas")
+	flag.StringVar(&o.suites, "suites", suites, "patterns of packages whose tests a mutant meets after those of its own package, in this order, separated by commas")
 	flag.StringVar(&o.skip, "skip", "", "tests that do not pass anyway, as for go test")
 	flag.StringVar(&o.accepted, "accepted", "internal/mutants/survivors.txt", "the list of survivors that are accepted")
+	flag.StringVar(&o.again, "again", "", "run only the new survivors of an earlier run, whose output this file holds")
 	flag.IntVar(&o.sample, "sample", 0, "how many mutants to draw; 0 is all")
 	flag.Uint64Var(&o.seed, "seed", 1, "what they are drawn from")
 	flag.BoolVar(&o.list, "list", false, "show the mutants and run nothing")
@@ -111,6 +117,11 @@ func filesOf(o options) ([]string, error) {
 		}
 	}
 	return files, nil
+}
+
+// survivorsOf picks the mutants whose entry stands in a report.
+func survivorsOf(report string, all []*mutant) []*mutant {
+	return slices.DeleteFunc(slices.Clone(all), func(m *mutant) bool { return !strings.Contains(report, m.entry()) })
 }
 
 // draw picks n of the mutants, in their order.

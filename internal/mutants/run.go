@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -38,7 +39,15 @@ func run(ctx context.Context, o options, out io.Writer) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	picked := draw(all, o.sample, o.seed)
+	picked := all
+	if o.again != "" {
+		report, err := os.ReadFile(o.again)
+		if err != nil {
+			return false, err
+		}
+		picked = survivorsOf(string(report), all)
+	}
+	picked = draw(picked, o.sample, o.seed)
 	if o.list {
 		for _, m := range picked {
 			fmt.Fprintf(out, "%s:%d %s: %s\n- %s\n+ %s\n\n", m.file, m.line, m.function, m.kind, m.was, m.is)
@@ -46,10 +55,14 @@ func run(ctx context.Context, o options, out io.Writer) (bool, error) {
 		fmt.Fprintf(out, "%d mutants of %d\n", len(picked), len(all))
 		return true, nil
 	}
-	if err := o.sound(ctx, files); err != nil {
+	suites, err := o.suitesList(ctx)
+	if err != nil {
 		return false, err
 	}
-	results, err := o.runAll(ctx, picked, sources, out)
+	if err := o.sound(ctx, files, suites); err != nil {
+		return false, err
+	}
+	results, err := o.runAll(ctx, picked, sources, suites, out)
 	if err != nil {
 		return false, err
 	}
@@ -85,8 +98,8 @@ func packageOf(file string) string { return "./" + strings.TrimPrefix(path.Dir(f
 
 // sound checks that the tests pass as things are: else every mutant would be
 // noticed.
-func (o options) sound(ctx context.Context, files []string) error {
-	packages := o.suitesList()
+func (o options) sound(ctx context.Context, files, suites []string) error {
+	packages := slices.Clone(suites)
 	for _, file := range files {
 		if p := packageOf(file); !slices.Contains(packages, p) {
 			packages = append(packages, p)
@@ -100,18 +113,33 @@ func (o options) sound(ctx context.Context, files []string) error {
 	return err
 }
 
-func (o options) suitesList() []string {
+// suitesList lists the packages with tests that the patterns of -suites match,
+// each once, in the order of the patterns.
+func (o options) suitesList(ctx context.Context) ([]string, error) {
 	var suites []string
-	for suite := range strings.SplitSeq(o.suites, ",") {
-		if suite != "" {
-			suites = append(suites, suite)
+	for pattern := range strings.SplitSeq(o.suites, ",") {
+		if pattern == "" {
+			continue
+		}
+		cmd := exec.CommandContext(ctx, "go", "list", "-f", "{{if or .TestGoFiles .XTestGoFiles}}{{.Module.Path}} {{.ImportPath}}{{end}}", pattern)
+		cmd.Dir = o.root
+		found, err := cmd.Output()
+		if err != nil {
+			return nil, fmt.Errorf("go list %s: %w", pattern, err)
+		}
+		for line := range strings.Lines(string(found)) {
+			module, name, _ := strings.Cut(strings.TrimSpace(line), " ")
+			suite := packageOf(path.Join(".", strings.TrimPrefix(name, module), "x"))
+			if !slices.Contains(suites, suite) {
+				suites = append(suites, suite)
+			}
 		}
 	}
-	return suites
+	return suites, nil
 }
 
 // runAll runs the mutants, some at a time.
-func (o options) runAll(ctx context.Context, picked []*mutant, sources map[string][]byte, out io.Writer) ([]overlay.Result, error) {
+func (o options) runAll(ctx context.Context, picked []*mutant, sources map[string][]byte, suites []string, out io.Writer) ([]overlay.Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	results := make([]overlay.Result, len(picked))
@@ -122,7 +150,7 @@ func (o options) runAll(ctx context.Context, picked []*mutant, sources map[strin
 		workers.Go(func() {
 			for i := range next {
 				m := picked[i]
-				result, err := o.meet(ctx, m, sources[m.file])
+				result, err := o.meet(ctx, m, sources[m.file], suites)
 				if err != nil {
 					cancel(err)
 					continue
@@ -149,15 +177,13 @@ func (o options) runAll(ctx context.Context, picked []*mutant, sources map[strin
 	return results, context.Cause(ctx)
 }
 
-// meet lets a mutant meet the tests of its package and then the suites.
-func (o options) meet(ctx context.Context, m *mutant, source []byte) (overlay.Result, error) {
+// meet lets a mutant meet the tests of its package and then the suites, until
+// one notices it.
+func (o options) meet(ctx context.Context, m *mutant, source []byte, suites []string) (overlay.Result, error) {
 	replace := map[string][]byte{m.file: m.apply(source)}
 	own := packageOf(m.file)
-	for _, packages := range [][]string{{own}, slices.DeleteFunc(o.suitesList(), func(s string) bool { return s == own })} {
-		if len(packages) == 0 {
-			continue
-		}
-		result, _, err := o.test(ctx, replace, packages)
+	for _, suite := range append([]string{own}, slices.DeleteFunc(slices.Clone(suites), func(s string) bool { return s == own })...) {
+		result, _, err := o.test(ctx, replace, []string{suite})
 		if err != nil || result != overlay.Passed {
 			return result, err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,34 @@ func TestRun_Survivors(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log(text)
+	}
+}
+
+// TestRun_Again: the survivors of a report, and no others, are run again.
+func TestRun_Again(t *testing.T) {
+	o := tiny(t)
+	o.again = filepath.Join(o.root, "report.txt")
+	o.list = true
+	report := "# tiny.go:11, other operator\n" + (&mutant{file: "tiny.go", function: "Clamp", was: "if n > limit {", is: "if n >= limit {"}).entry()
+	if err := os.WriteFile(o.again, []byte(report), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if ok, err := run(context.Background(), o, &out); !ok || err != nil || !strings.Contains(out.String(), "+ if n >= limit {\n\n1 mutants of ") {
+		t.Errorf("%v, %v\n%s", ok, err, out.String())
+	}
+}
+
+// TestSuites_Order: suites are met in the order of their patterns, each once.
+func TestSuites_Order(t *testing.T) {
+	o := options{root: filepath.Join("..", ".."), suites: "./internal/acceptance/verify,./,./internal/acceptance/..."}
+	got, err := o.suitesList(context.Background())
+	if err != nil || len(got) < 10 || got[0] != "./internal/acceptance/verify" || got[1] != packageOf("cache.go") || got[2] != "./internal/acceptance/client" {
+		t.Errorf("%q, %v", got, err)
+	}
+	slices.Sort(got)
+	if n := len(slices.Compact(got)); n != len(got) {
+		t.Errorf("%d of %d are there twice", len(got)-n, len(got))
 	}
 }
 
