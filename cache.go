@@ -105,7 +105,7 @@ func (c *cache) installSeed(set *KeySet) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := &snapshot{loaded: loaded{set: set}, order: o, fetchedAt: freshness.Never}
-	s.generation = c.policy.InstallSeed()
+	c.policy.InstallSeed()
 	c.current.Store(s)
 	c.updateQuietUntilLocked(c.clock.now())
 }

@@ -9,7 +9,7 @@ type facts struct {
 
 	loaded             bool // there is a set to answer from; never without a cache
 	refreshing         bool // a refresh is under way
-	firstAttemptFailed bool // its first, and others follow
+	firstAttemptFailed bool // its first attempt, and others follow
 	yielding           bool // refreshes ended because another replica holds the lease
 
 	Schedule
@@ -49,7 +49,7 @@ func (f *facts) overdue(now Moment) bool {
 // process that was frozen is not the source's at all.
 func (f *facts) fail(now Moment, pause time.Duration) {
 	overdue := f.overdue(now)
-	f.refreshing, f.firstAttemptFailed = false, false
+	f.refreshing = false
 	f.failures++
 	if overdue {
 		return
@@ -167,7 +167,8 @@ func (f *facts) isFailing(now Moment) bool {
 // that was announced. 0 when it is neither now.
 //
 // What decide says of such a lookup changes at a few moments only, so asking it
-// at each of them is enough.
+// at each of them is enough. The last of them is the end of stale, at which
+// nothing is served any more.
 func (f *facts) quietUntil(now Moment, staleAnnounced bool) Moment {
 	until := Moment(0)
 	for at := now; ; at = until {
@@ -175,9 +176,7 @@ func (f *facts) quietUntil(now Moment, staleAnnounced bool) Moment {
 		if a != Serve && (a != ServeStale || !staleAnnounced) {
 			return until
 		}
-		if until = f.nextChange(at); until == Never {
-			return Never
-		}
+		until = f.nextChange(at)
 	}
 }
 

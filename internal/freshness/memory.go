@@ -103,7 +103,7 @@ func (v *vanishedKeys) remember(kids []string, now Moment) {
 
 // has says whether a lookup goes by a kid that left within the last 48 h.
 func (v *vanishedKeys) has(n Name, now Moment) bool {
-	if v.entries == nil || n.Kind != KeyID || n.Text == "" {
+	if v.entries == nil || n.Kind != KeyID {
 		return false
 	}
 	at, ok := v.entries.Get(n.Text)

@@ -32,7 +32,7 @@ type Policy struct {
 	cfg   Config
 	facts facts
 
-	generation   uint64 // counts the sets
+	generation   uint64 // counts the sets that came; 0 is a seed's
 	hasFull      bool   // an answer came that was not a 304
 	fullAt       Moment // when the newest of them came
 	missingKeys  missingKeys
@@ -176,7 +176,7 @@ func (p *Policy) Overdue(now Moment) bool { return p.facts.overdue(now) }
 type Refreshed struct {
 	Cause        Cause
 	Age          time.Duration // how long ago the origin made the answer
-	ServerTTL    time.Duration // the lifetime that its headers ask for
+	ServerTTL    time.Duration // the lifetime that its headers ask for, 0 if for none
 	HasServerTTL bool          // whether they ask for one
 	NotModified  bool          // the answer was that nothing has changed
 	Changed      bool          // the keys are others than before
@@ -201,16 +201,14 @@ func (p *Policy) Succeed(now Moment, r Refreshed, random float64) uint64 {
 }
 
 // InstallSeed says that there is a set before anything was fetched: for good
-// where there is nowhere to fetch from, else as one that has just expired. It
-// returns the generation of the set.
-func (p *Policy) InstallSeed() uint64 {
-	p.generation++
+// where there is nowhere to fetch from, else as one that has just expired. Its
+// generation is 0.
+func (p *Policy) InstallSeed() {
 	if p.cfg.Static {
 		p.start(permanent())
 	} else {
 		p.start(Schedule{StaleEnd: Moment(0).Add(p.cfg.MaxStale)})
 	}
-	return p.generation
 }
 
 func (p *Policy) start(s Schedule) {

@@ -14,10 +14,7 @@ const Never Moment = math.MaxInt64
 
 // Add returns the moment d later, at most Never.
 func (m Moment) Add(d time.Duration) Moment {
-	if d > 0 && m > Never-Moment(d) {
-		return Never
-	}
-	return m + Moment(d)
+	return min(m, Never-Moment(max(d, 0))) + Moment(d)
 }
 
 // Sub returns the time from u to m.
@@ -87,9 +84,6 @@ func (c *Config) lifetime(r Refreshed) time.Duration {
 	if r.Age < c.TTL {
 		return c.TTL - r.Age
 	}
-	if !r.HasServerTTL {
-		return c.minTTL()
-	}
 	return max(min(r.ServerTTL, c.TTL), c.minTTL())
 }
 
@@ -115,10 +109,12 @@ func (c *Config) plan(now Moment, r Refreshed, random float64) Schedule {
 // backoff is the pause after the nth failure in a row: 1 s doubling to 60 s
 // with full jitter, raised by Retry-After. random is uniform in [0, 1).
 func backoff(failures int, retryAfter time.Duration, random float64) time.Duration {
-	step := maxBackoff
-	if failures < 7 {
-		step = min(maxBackoff, firstBackoff<<(failures-1))
-	}
-	pause := max(time.Duration(random*float64(step)), minBackoff)
+	step := doubled(firstBackoff, failures-1, maxBackoff)
+	pause := max(time.Duration(random*step), minBackoff)
 	return max(pause, min(retryAfter, maxRetryAfter))
+}
+
+// doubled is d doubled n times, at most limit.
+func doubled(d time.Duration, n int, limit time.Duration) float64 {
+	return min(float64(d)*math.Exp2(float64(n)), float64(limit))
 }

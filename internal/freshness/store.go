@@ -61,7 +61,7 @@ func (p *Policy) Adopt(now Moment, a Adopted, random float64) uint64 {
 // What is left of the TTL is divided as the whole of it is.
 func (c *Config) planRecord(now Moment, a Adopted, random float64) Schedule {
 	if a.Age < c.TTL {
-		r := Refreshed{Age: a.Age, ServerTTL: max(a.ServerTTL-a.Age, 0), HasServerTTL: a.HasServerTTL}
+		r := Refreshed{Age: a.Age, ServerTTL: a.ServerTTL - a.Age, HasServerTTL: a.HasServerTTL}
 		return c.plan(now, r, random)
 	}
 	expiry := now.Add(c.TTL - a.Age)
@@ -70,7 +70,7 @@ func (c *Config) planRecord(now Moment, a Adopted, random float64) Schedule {
 
 // EndWithoutAsking says that the refresh under way ended, and that the source
 // was not asked.
-func (p *Policy) EndWithoutAsking() { p.facts.refreshing, p.facts.firstAttemptFailed = false, false }
+func (p *Policy) EndWithoutAsking() { p.facts.refreshing = false }
 
 // Wait says what to do about a lease that another one holds.
 type Wait uint8
@@ -89,6 +89,13 @@ const (
 const (
 	Patience      = 2 * time.Second
 	shortPatience = 500 * time.Millisecond
+)
+
+// firstLook and lastLook are the first pause before a look for what another
+// replica is fetching, and where the doubling ends.
+const (
+	firstLook = 50 * time.Millisecond
+	lastLook  = 500 * time.Millisecond
 )
 
 // PatienceFor is how long a refresh waits that has nothing to serve, or a set
@@ -121,7 +128,7 @@ func (p *Policy) Yield(now Moment, random float64) (pause time.Duration) {
 	if !f.yielding {
 		f.yielding, f.yieldedAt = true, f.began
 	}
-	f.refreshing, f.firstAttemptFailed = false, false
+	f.refreshing = false
 	pause = time.Duration((0.5 + 0.5*random) * float64(Patience))
 	if left := f.Expiry.Sub(now); left > 0 {
 		pause = max(min(pause, left/2), minBackoff)
@@ -158,11 +165,11 @@ func (f *facts) yieldsFailing(now Moment) bool {
 }
 
 // LookPause is the pause before the nth look in a row for what another replica
-// is fetching, counted from 0: the first are short, because most issuers answer
-// in a fraction of a second. random is uniform in [0, 1).
+// is fetching, counted from 0: 50 ms doubling to 500 ms, jittered by a quarter.
+// The first are short, because most issuers answer in a fraction of a second.
+// random is uniform in [0, 1).
 func LookPause(n int, random float64) time.Duration {
-	step := min(50*time.Millisecond<<min(n, 4), 500*time.Millisecond)
-	return time.Duration((0.75 + 0.5*random) * float64(step))
+	return time.Duration((0.75 + 0.5*random) * doubled(firstLook, n, lastLook))
 }
 
 // Serves says that a lookup that the set answers would not wait.

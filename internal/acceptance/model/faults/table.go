@@ -30,7 +30,7 @@ var faults = []fault{
 	{name: "the failure of a frozen process counts", file: "internal/freshness/decide.go",
 		old: "if overdue {\n\t\treturn\n\t}", new: "_ = overdue"},
 	{name: "the first backoff is the longest", file: "internal/freshness/schedule.go",
-		old: "step = min(maxBackoff, firstBackoff<<(failures-1))", new: "step = maxBackoff"},
+		old: "step := doubled(firstBackoff, failures-1, maxBackoff)", new: "step := float64(maxBackoff)"},
 	{name: "Retry-After means nothing", file: "internal/freshness/schedule.go",
 		old: "return max(pause, min(retryAfter, maxRetryAfter))", new: "return pause"},
 	{name: "Retry-After has no limit", file: "internal/freshness/schedule.go",
