@@ -57,6 +57,24 @@ func TestBucket_BurstAndRefill(t *testing.T) {
 	}
 }
 
+// A budget that goes on under another clock is refilled when it would have been.
+func TestBucket_ShiftKeepsTheRefill(t *testing.T) {
+	const ahead = 10 * minute // of the other clock
+	b := NewBucket(30*time.Second, 1)
+	b.Charge(minute)
+	shifted := b.Shift(ahead.Sub(0))
+	if got := shifted.Next(minute + ahead + second); got != 29*time.Second {
+		t.Errorf("by a clock that shows more, the next in %v", got)
+	}
+	back := b.Shift(-minute.Sub(0))
+	if got := back.Next(second); got != 29*time.Second {
+		t.Errorf("by a clock that shows less, the next in %v", got)
+	}
+	if got := b.Next(minute + second); got != 29*time.Second {
+		t.Errorf("by its own clock, the next in %v", got)
+	}
+}
+
 // Whatever the times of asking, at most burst + elapsed/every are granted.
 func TestBucket_NeverGrantsAboveItsRate(t *testing.T) {
 	for range 2000 {

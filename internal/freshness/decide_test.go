@@ -72,6 +72,7 @@ func TestDecide_Table(t *testing.T) {
 
 		{"expired", plain(), old, AwaitOrServeStale, Await},
 		{"expired, a refresh that began after expiry", refreshing(plain(), old), old, AwaitOrServeStale, Await},
+		{"expired, a refresh that began at expiry", refreshing(plain(), 15*minute), 15 * minute, AwaitOrServeStale, Await},
 		{"expired, its first attempt has failed", attemptFailed(refreshing(plain(), old)), old, ServeStale, GiveUp},
 		{"expired, a refresh that began before expiry", refreshing(plain(), late), 15 * minute, Serve, Await},
 		{"expired, and its first attempt has failed", attemptFailed(refreshing(plain(), late)), 15 * minute, Serve, Await},
@@ -79,6 +80,7 @@ func TestDecide_Table(t *testing.T) {
 		{"expired, a backoff runs and the operator refreshes", refreshing(failed(plain(), old, time.Minute), old), old, ServeStale, GiveUp},
 		{"expired, the backoff is over", failed(plain(), old, time.Second), old + second, ServeStaleAndRefresh, Await},
 		{"expired, the next attempt under way", refreshing(failed(plain(), old, time.Second), old+second), old + second, ServeStale, Await},
+		{"expired, the next attempt under way after one whose first failed", refreshing(failed(attemptFailed(refreshing(plain(), old)), old, time.Second), old+second), old + second, ServeStale, Await},
 		{"expired, an attempt before expiry has failed", failed(plain(), late, time.Second), 15 * minute, ServeStaleAndRefresh, Await},
 		{"expired, nobody tried again within a deadline of the backoff", failed(plain(), old, time.Second), old + 16*second, AwaitOrServeStale, Await},
 		{"expired, an attempt of then under way", refreshing(failed(plain(), old, time.Second), old+16*second), old + 16*second, AwaitOrServeStale, Await},
@@ -248,6 +250,9 @@ func eachFacts(yield func(facts)) {
 				}
 				for yieldedAt := Moment(0); yieldedAt <= last; yieldedAt += 3 {
 					f.yielding, f.yieldedAt, f.lookAt = true, yieldedAt, yieldedAt+2
+					yield(f)
+					yield(refreshing(f, yieldedAt+2))
+					f.yieldedAt -= Moment(Patience) // that much longer ago
 					yield(f)
 					yield(refreshing(f, yieldedAt+2))
 				}

@@ -81,6 +81,21 @@ func TestAsk_BudgetsAreApart(t *testing.T) {
 	wants(t, "half a minute later", p, second+30*second, kid("junk"), Answer{Action: Await, Cause: ForUnknownKey})
 }
 
+// Another policy of the same source goes on with what is left of the budget for
+// unknown keys, and with no other.
+func TestSetBudget_GoesOn(t *testing.T) {
+	p := fetched(config(), 0)
+	for range 2 {
+		p.Succeed(second, Refreshed{Cause: ForUnknownKey}, 0.5)
+	}
+	next := fetched(config(), 0)
+	next.Succeed(0, Refreshed{Changed: true, Removed: []string{"gone"}}, 0.5)
+	next.SetBudget(p.Budget())
+	wants(t, "unknown", next, second, kid("junk"), Answer{Action: Throttle, Cause: ForUnknownKey, Announce: Throttled})
+	wants(t, "vanished", next, second, kid("gone"), Answer{Action: Await, Cause: ForVanishedKey})
+	wants(t, "refilled", next, second+30*second, kid("junk"), Answer{Action: Await, Cause: ForUnknownKey})
+}
+
 // Only refreshes for keys that succeed are charged.
 func TestAsk_OtherRefreshesAreFree(t *testing.T) {
 	p := fetched(config(), 0)
@@ -111,6 +126,58 @@ func TestAsk_MissingKeyIsRefused(t *testing.T) {
 	wants(t, "after a change", p, second, kid("k"), Answer{Action: Await, Cause: ForUnknownKey})
 	p.RememberMissing(Name{KeyID, "k"}, generation, second)
 	wants(t, "a late note on the old set", p, second, kid("k"), Answer{Action: Await, Cause: ForUnknownKey})
+}
+
+// What is remembered of a set must not be taken for another's, whichever way the
+// two came.
+func TestPolicy_GenerationsDiffer(t *testing.T) {
+	for _, ways := range []string{"aaaa", "ffff", "afaf", "fafa", "aaff", "ffaa"} {
+		p := New(config())
+		p.InstallSeed()
+		seen := map[uint64]bool{0: true} // the seed's
+		for n, way := range ways {
+			var generation uint64
+			if way == 'f' {
+				generation = p.Succeed(second, Refreshed{Changed: true}, 0.5)
+			} else {
+				generation = p.Adopt(second, Adopted{Changed: true}, 0.5)
+			}
+			if seen[generation] {
+				t.Errorf("%s: set %d has the generation of an earlier one, %d", ways, n+1, generation)
+			}
+			seen[generation] = true
+		}
+	}
+}
+
+// While the source fails, the key at hand decides about a token that it did not
+// verify: only a key that is missing is worth the wait for another attempt.
+func TestAsk_ReplacementIsNotWaitedFor(t *testing.T) {
+	replaced := Lookup{Name: Name{Replacement, "RS256 k"}}
+	p := fetched(config(), 0)
+	wants(t, "fresh", p, second, replaced, Answer{Action: Await, Cause: ForUnknownKey})
+	wants(t, "expired", p, old, replaced, Answer{Action: Await})
+	p.Begin(old)
+	p.Fail(old, 0, 0)
+	wants(t, "expired, the source fails", p, old+second, replaced, Answer{Action: GiveUp})
+	wants(t, "the same, a key that is missing", p, old+second, kid("k"), Answer{Action: Await})
+}
+
+// Each failure in a row doubles the backoff, from a second on; a success ends
+// the row.
+func TestFail_DoublesTheBackoff(t *testing.T) {
+	p := New(config())
+	for range 2 {
+		for n, want := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
+			now := p.RetryAt()
+			p.Begin(now)
+			p.Fail(now, 0, 1-1e-9)
+			if got := p.RetryAt().Sub(now).Round(time.Millisecond); got != want*time.Second {
+				t.Errorf("after failure %d at most %v, want %v", n+1, got, want*time.Second)
+			}
+		}
+		p.Succeed(p.RetryAt(), Refreshed{Changed: true}, 0.5)
+	}
 }
 
 // Serving stale is announced once in a spell, which a success ends.

@@ -20,6 +20,7 @@ func TestMoment_AddStopsAtNever(t *testing.T) {
 		{1, math.MaxInt64, Never},
 		{Never, 0, Never},
 		{Never, 1, Never},
+		{Never, -1, Never - 1},
 	}
 	for _, tt := range tests {
 		if got := tt.m.Add(tt.d); got != tt.want {
@@ -135,8 +136,8 @@ func TestBackoff_DoublesWithJitter(t *testing.T) {
 		if got := backoff(n+1, 0, almost).Round(time.Millisecond); got != want*time.Second {
 			t.Errorf("after failure %d at most %v, want %v", n+1, got, want*time.Second)
 		}
-		if got := backoff(n+1, 0, 0); got != minBackoff {
-			t.Errorf("after failure %d at least %v, want %v", n+1, got, minBackoff)
+		if got, least := backoff(n+1, 0, 0), time.Second/10; got != least {
+			t.Errorf("after failure %d at least %v, want %v", n+1, got, least)
 		}
 		if got := backoff(n+1, 0, 0.5).Round(time.Millisecond); got != want*time.Second/2 {
 			t.Errorf("after failure %d half of it is %v: the jitter is not full", n+1, got)

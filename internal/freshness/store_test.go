@@ -90,6 +90,63 @@ func TestAdopt_KeepsTheBackoff(t *testing.T) {
 	}
 }
 
+// A kid that left with a record is as one that left with an answer: it may be
+// asked for out of a budget of its own.
+func TestAdopt_RemembersVanishedKids(t *testing.T) {
+	p := storePolicy()
+	p.Adopt(young, Adopted{Changed: true, Removed: []string{"gone"}}, 0.5)
+	for text, want := range map[string]Cause{"gone": ForVanishedKey, "new": ForUnknownKey} {
+		if got := p.Ask(young+second, kid(text)); got.Action != Await || got.Cause != want {
+			t.Errorf("%s: %+v", text, got)
+		}
+	}
+}
+
+// A record ends a spell, as an answer does: what was told of the set before is
+// worth telling of this one.
+func TestAdopt_EndsTheSpell(t *testing.T) {
+	p := storePolicy()
+	p.Succeed(young, Refreshed{Cause: ForUnknownKey}, 0.5)
+	tell := func(from Moment) {
+		t.Helper()
+		if got := p.Ask(from, kid("junk")); got.Announce != Throttled {
+			t.Errorf("at %v, throttled: %+v", from, got)
+		}
+		expired := from + 20*minute
+		p.Begin(expired)
+		p.FirstAttemptFailed()
+		if got := p.Ask(expired, Lookup{Found: true}); got.Announce != StaleServed {
+			t.Errorf("at %v, stale: %+v", expired, got)
+		}
+		p.EndWithoutAsking()
+		if !p.AnnounceExpiry(from + 80*minute) {
+			t.Errorf("at %v: the end of stale is not told", from)
+		}
+	}
+	tell(young)
+	later := young + 100*minute
+	p.Adopt(later, Adopted{}, 0.5)
+	p.budget(ForUnknownKey).Charge(later)
+	tell(later)
+}
+
+// Nor does a record that another replica saved leave anything to wait for: who
+// is refused the lease then begins to wait anew.
+func TestAdopt_EndsTheWaitForTheLease(t *testing.T) {
+	p := storePolicy()
+	p.Begin(ageing)
+	p.Yield(ageing, 1)
+	p.Adopt(ageing+second, Adopted{}, 0.5)
+	if due, want := p.Due(), ageing+second+12*minute; p.IsYielding() || due != want {
+		t.Errorf("yielding %t, due at %v, want %v", p.IsYielding(), due, want)
+	}
+	next := ageing.Add(FetchDeadline)
+	p.Begin(next)
+	if got := p.AwaitLease(next, true); got != ComeBack {
+		t.Errorf("the next time: %d", got)
+	}
+}
+
 // A record's set may be asked about with its validators, for an hour after
 // somebody had the whole.
 func TestAdopt_Conditional(t *testing.T) {
@@ -196,6 +253,7 @@ func TestYield_LooksAgainWithinPatience(t *testing.T) {
 		{ageing, 1, 2 * time.Second},
 		{15*minute - second, 1, 500 * time.Millisecond}, // half way to the end of the TTL
 		{15*minute - 1, 1, minBackoff},
+		{15 * minute, 1, 2 * time.Second},
 		{old, 1, 2 * time.Second},
 	} {
 		p := storePolicy()
@@ -207,12 +265,16 @@ func TestYield_LooksAgainWithinPatience(t *testing.T) {
 			t.Errorf("at %v: %+v", tt.now, p.facts)
 		}
 	}
-	last := time.Duration(0)
-	for n := range 10 {
-		if low, high := LookPause(n, 0), LookPause(n, 1); low <= 0 || high > time.Second || low < last/2 {
-			t.Errorf("look %d: %v to %v", n, low, high)
-		} else {
-			last = low
+}
+
+// The first looks for what another replica is fetching come soon.
+func TestLookPause_DoublesWithJitter(t *testing.T) {
+	for n, want := range []time.Duration{50, 100, 200, 400, 500, 500, 500} {
+		want *= time.Millisecond
+		for random, part := range map[float64]time.Duration{0: want * 3 / 4, 0.5: want, 1: want * 5 / 4} {
+			if got := LookPause(n, random); got != part {
+				t.Errorf("before look %d, random %v: %v, want %v", n, random, got, part)
+			}
 		}
 	}
 }
@@ -243,9 +305,11 @@ func TestDecide_WhileAnotherRefreshes(t *testing.T) {
 		{"expired, refused before, the next look under way", refreshing(yielded(plain(), late), 15*minute), 15 * minute, Serve, Await},
 		{"expired, refused before, at the last moment", yielded(plain(), late), late.Add(FetchDeadline) - 1, ServeAndRefresh, Await},
 		{"expired, refused before, a deadline later", yielded(plain(), late), late.Add(FetchDeadline), AwaitOrServeStale, Await},
+		{"expired, refused at its end", yielded(plain(), 15*minute), 15*minute + second, AwaitOrServeStale, Await},
 		{"expired, refused after", yielded(plain(), old), old + second, AwaitOrServeStale, Await},
 		{"expired, attempts fail, refused then", yielded(failing, old+second), old + 2*second, ServeStale, Await},
 		{"expired, attempts fail, at the next look", yielded(failing, old+second), old + 3*second, ServeStaleAndRefresh, Await},
+		{"expired, refused when the failure ceased to excuse", yielded(failing, old+16*second), old + 17*second, AwaitOrServeStale, Await},
 		{"expired, attempts fail, a deadline later", yielded(failing, old+second), old + 17*second, ServeStaleAndRefresh, Await},
 		{"expired, attempts fail, silence", yielded(failing, old+second), old + 19*second, AwaitOrServeStale, Await},
 		{"past the end of stale", yielded(plain(), ageing), older, Await, Await},
@@ -264,5 +328,9 @@ func TestDecide_WhileAnotherRefreshes(t *testing.T) {
 	p.StopYielding(old + 17*second)
 	if got := p.facts.decide(old+18*second, found); got != ServeStale {
 		t.Errorf("attempts fail, the issuer is asked after all: %v", got)
+	}
+	p.EndWithoutAsking()
+	if got := p.facts.decide(old+17*second+1, found); got != AwaitOrServeStale {
+		t.Errorf("once that has ended, the failure of before excuses on: %v", got)
 	}
 }
