@@ -54,7 +54,6 @@ type cache struct {
 
 // cacheConfig is what a cache needs of a client's options.
 type cacheConfig struct {
-	policy    freshness.Config
 	retention time.Duration
 	deadline  time.Duration    // of one refresh
 	jwksURL   string           // as it may be shown; "" where discovery finds it
@@ -62,9 +61,9 @@ type cacheConfig struct {
 }
 
 // open makes the zero cache usable. It starts no goroutine.
-func (c *cache) open(cfg cacheConfig, o origin) {
+func (c *cache) open(policy freshness.Config, cfg cacheConfig, o origin) {
 	c.cfg, c.origin, c.clock = cfg, o, newClock()
-	c.policy, c.binding = freshness.New(cfg.policy), cfg.binding
+	c.policy, c.binding = freshness.New(policy), cfg.binding
 	c.announcer.logger, c.announcer.observer, c.announcer.place = o.cfg.logger, o.cfg.observer, show.WholeURL(o.place())
 	c.life, c.end = context.WithCancel(context.Background())
 	if o.cfg.store != nil {
@@ -99,7 +98,7 @@ func (s *snapshot) seeded() bool { return s.fetchedAt == freshness.Never }
 // installSeed takes in a set that came with the configuration.
 func (c *cache) installSeed(set *KeySet) {
 	var o order // before any lookup
-	if c.cfg.policy.Static {
+	if c.policy.Config().Static {
 		o = math.MaxUint64 // there is nothing newer to ask for
 	}
 	c.mu.Lock()
@@ -285,10 +284,10 @@ func (c *cache) departure(by clock) (d tenants.Departure, ok bool) {
 	now, s := c.clock.now(), c.current.Load()
 	d = tenants.Departure{Budget: c.policy.Budget(), RetryAt: c.policy.RetryAt()}
 	switch {
-	case c.cfg.policy.NoCache, c.cfg.policy.Static:
+	case c.policy.Config().NoCache, c.policy.Config().Static:
 		return d, false
 	case c.flight != nil:
-		d.FreeAt = now.Add(c.cfg.policy.TTL)
+		d.FreeAt = now.Add(c.policy.Config().TTL)
 	case s != nil && !s.seeded():
 		d.FreeAt = c.policy.Schedule().Expiry
 	case d.RetryAt <= now:

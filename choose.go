@@ -280,7 +280,7 @@ func (c *candidates) best(least fit) []*Key {
 func affordable(keys []*Key) int {
 	sum := 0
 	for i, k := range keys {
-		if sum += k.price; sum > maxPrice && i > 0 || i == maxCandidates {
+		if sum += int(k.price); sum > maxPrice && i > 0 || i == maxCandidates {
 			return i
 		}
 	}

@@ -33,7 +33,7 @@ func NewClient(opts ...ClientOption) (*Client, error) {
 		return nil, errors.Join(distinct(errs)...)
 	}
 	c := &Client{cfg: cfg}
-	c.cache.open(cfg.cache(), newOrigin(cfg))
+	c.cache.open(cfg.policy(), cfg.cache(), newOrigin(cfg))
 	if cfg.seed != nil {
 		seed := cfg.seed
 		if c.cache.cfg.binding != nil || cfg.accelerator != nil {

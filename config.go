@@ -38,11 +38,8 @@ type clientConfig struct {
 	keyFile                                      string
 	aliases                                      []string // other names of the issuer in tokens
 	seed                                         *KeySet
-	hasSource                                    bool            // one of them was given, even a bad one
 	tenants                                      map[string]bool // nil and tenantsSet: any
-	tenantsSet                                   bool
-	localRewrite                                 bool
-	uses                                         []string // of keys that sign; nil: the default
+	uses                                         []string        // of keys that sign; nil: the default
 
 	httpClient  *http.Client
 	tls         *tls.Config
@@ -51,12 +48,9 @@ type clientConfig struct {
 	timeout     time.Duration
 	retries     int
 	maxDocument int64
-	insecure    bool
-	publicOnly  bool
 
 	ttl          time.Duration
 	minTTL       time.Duration
-	noCache      bool
 	refreshAhead float64
 	maxStale     time.Duration
 	retention    time.Duration
@@ -70,9 +64,17 @@ type clientConfig struct {
 	accelerator Accelerator
 	store       *storeConfig // nil: none
 
-	list          int            // that the options at hand are of: 0, or 1 for those that come after [ownOptions]
-	said          map[string]int // the list of each option that has rivals
-	cameAtRunTime bool           // the issuer is one that nobody listed
+	said map[string]uint8 // the list of each option that has rivals
+	list uint8            // that the options at hand are of: 0, or 1 for those that come after [ownOptions]
+
+	// Side by side, because a service may have many clients.
+	hasSource     bool // an option named a source, even a bad one
+	tenantsSet    bool
+	localRewrite  bool
+	insecure      bool
+	publicOnly    bool
+	noCache       bool
+	cameAtRunTime bool // the issuer is one that nobody listed
 }
 
 // newClientConfig applies the options and returns every problem at once.
@@ -188,21 +190,25 @@ func (c *clientConfig) deadline() time.Duration {
 	return max(freshness.FetchDeadline, c.timeout)
 }
 
+// policy is the part that the cache's policy needs.
+func (c *clientConfig) policy() freshness.Config {
+	return freshness.Config{
+		TTL:          c.ttl,
+		MinTTL:       c.minTTL,
+		RefreshAhead: c.refreshAhead,
+		MaxStale:     c.maxStale,
+		Deadline:     c.deadline(),
+		NoCache:      c.noCache,
+		Static:       c.static(),
+		LimitEvery:   c.limitEvery,
+		LimitBurst:   c.limitBurst,
+		MissingKeys:  c.keyCache,
+	}
+}
+
 // cache is the part that the cache needs.
 func (c *clientConfig) cache() cacheConfig {
 	return cacheConfig{
-		policy: freshness.Config{
-			TTL:          c.ttl,
-			MinTTL:       c.minTTL,
-			RefreshAhead: c.refreshAhead,
-			MaxStale:     c.maxStale,
-			Deadline:     c.deadline(),
-			NoCache:      c.noCache,
-			Static:       c.static(),
-			LimitEvery:   c.limitEvery,
-			LimitBurst:   c.limitBurst,
-			MissingKeys:  c.keyCache,
-		},
 		retention: c.retention,
 		deadline:  c.deadline(),
 		jwksURL:   show.WholeURL(cmp.Or(c.jwksURL, c.keyFile)),
@@ -224,7 +230,7 @@ func ownOptions() ClientOption {
 // say notes that an option with rivals was given.
 func (c *clientConfig) say(option string) {
 	if c.said == nil {
-		c.said = make(map[string]int)
+		c.said = make(map[string]uint8)
 	}
 	c.said[option] = c.list
 }
@@ -281,13 +287,13 @@ func (c *clientConfig) settleRivals() []error {
 type header struct {
 	name, value string
 	f           func(context.Context) (string, error)
-	list        int // that it was in
+	list        uint8 // that it was in
 }
 
 // headerHost is a host that header fields may go to.
 type headerHost struct {
 	host string
-	list int
+	list uint8
 }
 
 // headerGroups sorts the configured headers by where they may go. Those that

@@ -182,7 +182,7 @@ func (c *cache) endLocked(f *flight) bool {
 // it, for the next refresh: if both documents are slow, only one may fit into
 // the time of a refresh. It is reused only once, in case it caused the failure.
 func (c *cache) keepDocumentLocked(f *flight, l *loaded) {
-	if l == nil || l.metadata == nil || l.metadata == f.reused || c.cfg.policy.NoCache {
+	if l == nil || l.metadata == nil || l.metadata == f.reused || c.policy.Config().NoCache {
 		return
 	}
 	if s := c.current.Load(); s != nil && s.metadata == l.metadata {
@@ -270,7 +270,7 @@ func (c *cache) succeedLocked(f *flight, l *loaded, now freshness.Moment) {
 	if failures > 0 {
 		c.announceLocked(notice{Event: Event{Kind: EventRecovered, Duration: now.Sub(c.failingSince), Failures: failures}})
 	}
-	if l.age >= c.cfg.policy.TTL && !c.staleCopyTold {
+	if l.age >= c.policy.Config().TTL && !c.staleCopyTold {
 		c.staleCopyTold = true
 		c.announceLocked(notice{message: "jwks: a cache on the way serves copies of the key set older than the TTL and does not obey Cache-Control: no-cache; removed keys stay in use for longer"})
 	}

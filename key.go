@@ -35,7 +35,7 @@ type Key struct {
 	shown    atomic.Pointer[crypto.PublicKey] // a copy for callers of Public, made when one first asks
 	verifier crypto.PublicKey                 // what signatures are checked with; never leaves the package
 	allows   jws.Set
-	price    int // of checking a signature; see priceOf
+	price    int32 // of checking a signature; see priceOf
 	binding  *binding.Binding
 	parsed   *jwk.Key
 	digest   [32]byte // SHA-256 of the entry's text: a refresh keeps a key whose entry did not change
@@ -114,7 +114,7 @@ func newKey(parsed *jwk.Key, b *binding.Binding, digest [32]byte) (*Key, error) 
 		parsed:   parsed,
 		verifier: parsed.Public,
 		allows:   jws.SetOf(parsed.Algorithms),
-		price:    priceOf(parsed.Public),
+		price:    int32(priceOf(parsed.Public)),
 		binding:  keyBinding,
 		digest:   digest,
 	}

@@ -41,6 +41,15 @@ func asOurs[T any](source KeySource) (t T, ok bool) {
 	return t, ok
 }
 
+// headersOf is how many headers to expect of a source's tokens.
+func headersOf(source KeySource) int {
+	switch source.(type) {
+	case *Client, *KeySet:
+		return compact.FewHeaders
+	}
+	return compact.ManyHeaders
+}
+
 // reporting is the view of a source for a caller that reports the tokens that verified.
 func reporting(source KeySource) (view KeySource, r reporter) {
 	switch s := source.(type) {

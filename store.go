@@ -86,7 +86,7 @@ func WithStore(s Store, secret []byte) ClientOption {
 type storeConfig struct {
 	store  Store
 	sealer record.Sealer
-	list   int // that it was in
+	list   uint8 // that it was in
 }
 
 // checkStore refuses a store for a client that never fetches. A store that is common

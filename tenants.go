@@ -392,5 +392,5 @@ func (c *clientConfig) samePlace(other *clientConfig) bool {
 	return c.issuer == other.issuer && c.jwksURL == other.jwksURL && c.keyFile == other.keyFile && c.discoveryURL == other.discoveryURL && c.discoveryPath == other.discoveryPath &&
 		c.localRewrite == other.localRewrite && c.insecure == other.insecure && c.publicOnly == other.publicOnly &&
 		slices.Equal(c.aliases, other.aliases) && slices.Equal(c.uses, other.uses) && c.tenantsSet == other.tenantsSet && maps.Equal(c.tenants, other.tenants) &&
-		c.cache().policy == other.cache().policy && c.retention == other.retention
+		c.policy() == other.policy() && c.retention == other.retention
 }

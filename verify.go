@@ -52,7 +52,7 @@ func NewVerifier(source KeySource, opts ...VerifierOption) (*Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Verifier{maxSize: c.maxSize, policies: policies, headers: compact.NewHeaderCache()}
+	v := &Verifier{maxSize: c.maxSize, policies: policies, headers: compact.NewHeaderCache(headersOf(source))}
 	v.source, v.reporter = reporting(source)
 	_, v.ignoresIssuer = asOurs[issuerIgnorer](source)
 	_, v.needsIssuer = source.(*Issuers)
@@ -305,7 +305,7 @@ func signer(t *compact.Token, candidates []*Key) (*Key, error) {
 		if !k.allows.Has(t.Algorithm) {
 			continue
 		}
-		if price += k.price; tried > 0 && (price > maxPrice || tried == maxCandidates) {
+		if price += int(k.price); tried > 0 && (price > maxPrice || tried == maxCandidates) {
 			left++
 			continue
 		}

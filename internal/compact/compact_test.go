@@ -108,7 +108,7 @@ func TestUnverifiedIssuer(t *testing.T) {
 }
 
 func TestHeaderCache(t *testing.T) {
-	cache := NewHeaderCache()
+	cache := NewHeaderCache(FewHeaders)
 	open := func(header string) Token {
 		t.Helper()
 		var opened Token
@@ -145,11 +145,11 @@ func TestHeaderCache(t *testing.T) {
 	if cache.Len() != 1 {
 		t.Error("a long header is cached")
 	}
-	for i := range 10 * cacheSlots {
+	for i := range 10 * FewHeaders {
 		opened := open(fmt.Sprintf(`{"alg":"EdDSA","x":%d}`, i))
 		cache.Add(&opened)
 	}
-	if n := cache.Len(); n < cacheSlots/2 || n > cacheSlots {
+	if n := cache.Len(); n < FewHeaders/2 || n > FewHeaders {
 		t.Errorf("%d headers are cached", n)
 	}
 }

@@ -8,19 +8,23 @@ import (
 	"github.com/seed-22400188/jwks/internal/jws"
 )
 
+// Slots of a [HeaderCache], powers of two.
 const (
-	cacheSlots     = 32   // a power of two
-	maxCachedBytes = 1024 // of a header's text
+	FewHeaders  = 8  // of one issuer: a header or two for each of its keys
+	ManyHeaders = 64 // of several
 )
+
+const maxCachedBytes = 1024 // of a header's text
 
 // HeaderCache keeps the headers of tokens that verified, by their text. An
 // issuer writes one header for each of its keys, so nearly every token comes
 // with one that was read before. It is bounded, and only holders of a signing
 // key can fill it. A nil one is always empty. Safe for concurrent use.
 type HeaderCache struct {
-	seed  maphash.Seed
-	slots [cacheSlots]atomic.Pointer[cachedHeader]
+	slots []atomic.Pointer[cachedHeader]
 }
+
+var headerSeed = maphash.MakeSeed()
 
 type cachedHeader struct {
 	encoded   string
@@ -28,11 +32,13 @@ type cachedHeader struct {
 	algorithm jws.Algorithm
 }
 
-// NewHeaderCache makes an empty cache.
-func NewHeaderCache() *HeaderCache { return &HeaderCache{seed: maphash.MakeSeed()} }
+// NewHeaderCache makes an empty cache with [FewHeaders] or [ManyHeaders] slots.
+func NewHeaderCache(slots int) *HeaderCache {
+	return &HeaderCache{make([]atomic.Pointer[cachedHeader], slots)}
+}
 
 func (c *HeaderCache) slot(encoded string) *atomic.Pointer[cachedHeader] {
-	return &c.slots[maphash.String(c.seed, encoded)%cacheSlots]
+	return &c.slots[maphash.String(headerSeed, encoded)&uint64(len(c.slots)-1)]
 }
 
 // find returns what this very text was read as, or nil.

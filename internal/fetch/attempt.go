@@ -48,8 +48,8 @@ func (a *attempt) do(ctx context.Context) (res *Response, fail *failure) {
 		return nil, a.interrupted(ctx)
 	}
 	limited, cancel := ctx, context.CancelFunc(func() {})
-	if a.f.cfg.Timeout > 0 {
-		limited, cancel = context.WithTimeout(ctx, a.f.cfg.Timeout)
+	if a.f.timeout > 0 {
+		limited, cancel = context.WithTimeout(ctx, a.f.timeout)
 	}
 	defer cancel()
 
@@ -90,10 +90,10 @@ func (a *attempt) read(ctx, limited context.Context, resp *http.Response, condit
 	if coding := foreignCoding(resp.Header); coding != "" {
 		return nil, final(fmt.Errorf("answered with Content-Encoding %s, which was not asked for", show.Quote(coding)))
 	}
-	body, err := readBody(limited, resp, a.f.cfg.MaxSize)
+	body, err := readBody(limited, resp, a.f.maxSize)
 	switch {
 	case errors.Is(err, errTooLong):
-		return nil, final(fmt.Errorf("the document is longer than the limit of %d bytes", a.f.cfg.MaxSize))
+		return nil, final(fmt.Errorf("the document is longer than the limit of %d bytes", a.f.maxSize))
 	case err != nil:
 		return nil, a.broken(ctx, limited, err)
 	}
@@ -167,7 +167,7 @@ func (a *attempt) refusedBy(resp *http.Response) *failure {
 
 // hint names the option that helps.
 func (a *attempt) hint(option string) string {
-	if a.f.cfg.NoHints {
+	if a.f.noHints {
 		return ""
 	}
 	return ": see " + option
@@ -190,7 +190,7 @@ func (a *attempt) broken(ctx, limited context.Context, err error) *failure {
 	case errors.As(err, &header):
 		return &failure{err: &Error{Err: header}, again: true}
 	case ended(limited):
-		return a.timeout(a.f.cfg.Timeout, "WithTimeout")
+		return a.timeout(a.f.timeout, "WithTimeout")
 	case isTimeout(err) && a.client.Timeout > 0 && time.Since(a.began) >= a.client.Timeout:
 		return a.timeout(a.client.Timeout, "")
 	}
@@ -225,10 +225,10 @@ func (a *attempt) interrupted(ctx context.Context) *failure {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return &failure{err: &Error{Err: errCancelled}, told: true}
 	}
-	text := fmt.Sprintf("gave up after %v in attempt %d of %d", time.Since(a.start).Round(time.Millisecond), a.number, a.f.cfg.Retries+1)
+	text := fmt.Sprintf("gave up after %v in attempt %d of %d", time.Since(a.start).Round(time.Millisecond), a.number, a.f.retries+1)
 	var limits []string
-	if a.f.cfg.Timeout > 0 {
-		limits = append(limits, fmt.Sprintf("%v each", a.f.cfg.Timeout))
+	if a.f.timeout > 0 {
+		limits = append(limits, fmt.Sprintf("%v each", a.f.timeout))
 	}
 	if a.request.Budget > 0 {
 		limits = append(limits, fmt.Sprintf("%v for the whole refresh", a.request.Budget))

@@ -101,9 +101,17 @@ type Response struct {
 
 // Fetcher gets documents. It is safe for concurrent use.
 type Fetcher struct {
-	cfg     Config
-	headers []headers   // the first go everywhere
+	timeout   time.Duration // these are as in Config
+	retries   int
+	maxSize   int64
+	userAgent string
+	allowHTTP bool
+	noHints   bool
+
+	headers []headers
 	client  http.Client // Transport is nil where the Fetcher has its own
+	hasOwn  bool        // transport
+	tls     *tls.Config // of its own transport
 
 	mu      sync.Mutex
 	own     *ownTransport // nil when nothing was fetched since CloseIdle
@@ -114,10 +122,18 @@ type Fetcher struct {
 // starts no goroutine.
 func New(cfg Config) *Fetcher {
 	groups := append([]HeaderGroup{{cfg.Header, cfg.HeaderFuncs, cfg.HeaderHosts}}, cfg.MoreHeaders...)
-	f := &Fetcher{cfg: cfg, headers: newHeaders(groups)}
-	f.cfg.Header, f.cfg.HeaderFuncs, f.cfg.HeaderHosts, f.cfg.MoreHeaders = nil, nil, nil, nil // they are in headers now
-	// One more byte than MaxSize is read, so that must be a number as well.
-	f.cfg.MaxSize = min(max(cfg.MaxSize, 0), math.MaxInt64-1)
+	f := &Fetcher{
+		timeout: cfg.Timeout,
+		retries: cfg.Retries,
+		// One more byte than MaxSize is read, so that must be a number as well.
+		maxSize:   min(max(cfg.MaxSize, 0), math.MaxInt64-1),
+		userAgent: cfg.UserAgent,
+		allowHTTP: cfg.AllowHTTP,
+		noHints:   cfg.NoHints,
+		headers:   newHeaders(groups),
+		hasOwn:    cfg.Client == nil,
+		tls:       cfg.TLS,
+	}
 	var theirs func(*http.Request, []*http.Request) error
 	if cfg.Client != nil {
 		f.client = *cfg.Client
@@ -142,7 +158,7 @@ func New(cfg Config) *Fetcher {
 // the next one, also of a later Get, goes over a new connection.
 func (f *Fetcher) Get(ctx context.Context, r Request) (*Response, error) {
 	start := time.Now()
-	u, err := parseURL(r.URL, f.cfg.AllowHTTP)
+	u, err := parseURL(r.URL, f.allowHTTP)
 	if err != nil {
 		return nil, &Error{URL: show.CutURL(r.URL), Err: err} // it may be of any length
 	}
@@ -155,7 +171,7 @@ func (f *Fetcher) Get(ctx context.Context, r Request) (*Response, error) {
 			return resp, nil
 		}
 		fail.err.URL, fail.err.Err = show.WholeURL(r.URL), a.count(fail)
-		if !fail.again || n > f.cfg.Retries {
+		if !fail.again || n > f.retries {
 			return nil, fail.err
 		}
 		if n == 1 && r.Stumbled != nil {

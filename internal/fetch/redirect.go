@@ -62,7 +62,7 @@ func (f *Fetcher) refuseRedirect(target *url.URL, via []*http.Request) string {
 	if last.Scheme == "https" && target.Scheme != "https" {
 		return "it leads from https to " + show.Quote(target.Scheme)
 	}
-	if _, err := parseURL(target.String(), f.cfg.AllowHTTP); err != nil {
+	if _, err := parseURL(target.String(), f.allowHTTP); err != nil {
 		return err.Error()
 	}
 	return ""

@@ -32,16 +32,18 @@ type HeaderGroup struct {
 
 // headers are configured headers and where they go.
 type headers struct {
-	static    http.Header
-	funcs     []HeaderFunc
-	hosts     []headerHost
-	firstHost bool // to the host of the Request's URL alone; hosts is empty
+	static     http.Header
+	funcs      []HeaderFunc
+	hosts      []headerHost
+	everywhere bool // hosts is empty
+	firstHost  bool // to the host of the Request's URL alone; hosts is empty
 }
 
 // newHeaders sorts what is configured: first what goes everywhere, then one for
 // each group.
 func newHeaders(groups []HeaderGroup) []headers {
-	all := []headers{{static: http.Header{}}}
+	public := headers{static: http.Header{}, everywhere: true}
+	var all []headers
 	for _, g := range groups {
 		if len(g.Header)+len(g.Funcs) == 0 {
 			continue
@@ -56,7 +58,7 @@ func newHeaders(groups []HeaderGroup) []headers {
 			switch name = http.CanonicalHeaderKey(name); {
 			case name == "Accept-Encoding": // see Config.Header
 			case IsPublicHeader(name):
-				all[0].static[name] = append([]string(nil), values...)
+				public.static[name] = append([]string(nil), values...)
 			default:
 				h.static[name] = append([]string(nil), values...)
 			}
@@ -65,7 +67,7 @@ func newHeaders(groups []HeaderGroup) []headers {
 			switch f.Name = http.CanonicalHeaderKey(f.Name); {
 			case f.Name == "Accept-Encoding":
 			case IsPublicHeader(f.Name):
-				all[0].funcs = append(all[0].funcs, f)
+				public.funcs = append(public.funcs, f)
 			default:
 				h.funcs = append(h.funcs, f)
 			}
@@ -74,12 +76,18 @@ func newHeaders(groups []HeaderGroup) []headers {
 			all = append(all, h)
 		}
 	}
+	if len(public.static)+len(public.funcs) > 0 {
+		all = append([]headers{public}, all...)
+	}
 	return all
 }
 
 // permits says whether these headers may go to target in a Get of first.
 func (h *headers) permits(target, first *url.URL) bool {
-	if h.firstHost {
+	switch {
+	case h.everywhere:
+		return true
+	case h.firstHost:
 		return hostPort(target) == hostPort(first)
 	}
 	return slices.ContainsFunc(h.hosts, func(host headerHost) bool { return host.is(target) })
@@ -109,7 +117,10 @@ type sendingKey struct{}
 func (s *sending) set(req *http.Request) error {
 	s.last = req.URL
 	all := s.f.headers
-	for _, h := range all[1:] {
+	for _, h := range all {
+		if h.everywhere {
+			continue
+		}
 		for name := range h.static {
 			req.Header.Del(name)
 		}
@@ -122,7 +133,7 @@ func (s *sending) set(req *http.Request) error {
 	}
 	s.withheld = false
 	for i := range all {
-		if i > 0 && !all[i].permits(req.URL, s.first) {
+		if !all[i].permits(req.URL, s.first) {
 			s.withheld = true
 		} else if err := s.add(req, i); err != nil {
 			return err
@@ -201,8 +212,8 @@ func (s *sending) newRequest(ctx context.Context, r Request) (req *http.Request,
 	}).WithContext(context.WithValue(ctx, sendingKey{}, s))
 	// RFC 7517 8.5.2, and what metadata documents and most servers use.
 	req.Header.Set("Accept", "application/jwk-set+json, application/json")
-	if s.f.cfg.UserAgent != "" {
-		req.Header.Set("User-Agent", s.f.cfg.UserAgent)
+	if s.f.userAgent != "" {
+		req.Header.Set("User-Agent", s.f.userAgent)
 	}
 	if err := s.set(req); err != nil {
 		return nil, false, err

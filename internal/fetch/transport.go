@@ -66,8 +66,8 @@ func (f *Fetcher) borrow() (*http.Client, func(timedOut bool)) {
 	if f.own == nil {
 		theirs := f.transport()
 		switch {
-		case f.cfg.Client == nil:
-			f.own = &ownTransport{rt: NewTransport(f.cfg.TLS)}
+		case f.hasOwn:
+			f.own = &ownTransport{rt: NewTransport(f.tls)}
 			// CloseIdle is what ends idle connections. The timeout is for the
 			// one that is not idle yet when it is called (HTTP/2 cleans up in
 			// the background).
@@ -91,7 +91,7 @@ func (f *Fetcher) borrow() (*http.Client, func(timedOut bool)) {
 // transport returns the transport of the user's client, nil if it is none of
 // net/http.
 func (f *Fetcher) transport() *http.Transport {
-	if f.cfg.Client == nil {
+	if f.hasOwn {
 		return nil
 	}
 	rt := f.client.Transport

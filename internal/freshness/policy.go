@@ -58,6 +58,10 @@ func New(cfg Config) Policy {
 	}
 }
 
+// Config is what the policy was made with. It never changes, so that reading it
+// needs no lock.
+func (p *Policy) Config() *Config { return &p.cfg }
+
 // Cause is why a refresh begins.
 type Cause uint8
 

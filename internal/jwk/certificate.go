@@ -17,8 +17,8 @@ import (
 // the thumbprints are computed where the entry names none.
 func (e *entry) readCertificate(k *Key) error {
 	var t Thumbprints
-	k.X5t, t.SHA1, t.HasSHA1 = readThumbprint(e.x5t, SHA1Thumbprint)
-	k.X5tS256, t.SHA256, t.HasSHA256 = readThumbprint(e.x5tS256, SHA256Thumbprint)
+	t.X5t, t.SHA1, t.HasSHA1 = readThumbprint(e.x5t, SHA1Thumbprint)
+	t.X5tS256, t.SHA256, t.HasSHA256 = readThumbprint(e.x5tS256, SHA256Thumbprint)
 	if leaf := e.leaf(); leaf != nil && leaf.PublicKey != nil {
 		if !Equal(k.Public, leaf.PublicKey) {
 			return errors.New("x5c holds a certificate for another key")
@@ -30,7 +30,7 @@ func (e *entry) readCertificate(k *Key) error {
 			t.SHA256, t.HasSHA256 = sha256.Sum256(leaf.Raw), true
 		}
 	}
-	if t.HasSHA1 || t.HasSHA256 {
+	if t != (Thumbprints{}) {
 		kept := t
 		k.Thumbprints = &kept
 	}

@@ -22,13 +22,13 @@ func (e *entry) readEC(k *Key) error {
 	switch crv {
 	case "P-256":
 		curve, size, k.Curve = elliptic.P256(), 32, "P-256"
-		err = e.readAlg(k, "EC P-256", "ES256")
+		err = e.readAlg(k, "EC P-256", fitP256)
 	case "P-384":
 		curve, size, k.Curve = elliptic.P384(), 48, "P-384"
-		err = e.readAlg(k, "EC P-384", "ES384")
+		err = e.readAlg(k, "EC P-384", fitP384)
 	case "P-521":
 		curve, size, k.Curve = elliptic.P521(), 66, "P-521"
-		err = e.readAlg(k, "EC P-521", "ES512")
+		err = e.readAlg(k, "EC P-521", fitP521)
 	default:
 		err = fmt.Errorf("crv %s is not supported for kty EC", show.Quote(crv))
 	}

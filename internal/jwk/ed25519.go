@@ -23,11 +23,11 @@ func (e *entry) readOKP(k *Key) error {
 		return fmt.Errorf("crv %s is not supported for kty OKP", show.Quote(crv))
 	}
 	k.Curve = "Ed25519"
-	if err := e.readAlg(k, "OKP Ed25519", "EdDSA", "Ed25519"); err != nil {
+	if err := e.readAlg(k, "OKP Ed25519", fitEd25519); err != nil {
 		return err
 	}
 	// RFC 9864 section 2.2: the two are one algorithm for this key.
-	k.Algorithms = []string{"EdDSA", "Ed25519"}
+	k.Algorithms = fitEd25519
 	pub := make(ed25519.PublicKey, ed25519.PublicKeySize)
 	if err := exactly(pub, "x", e.x); err != nil {
 		return err

@@ -42,25 +42,25 @@ type Key struct {
 	// Algorithms are the JWS algorithms that the key may verify, by their
 	// registered names: the declared one, else what type and curve allow. An
 	// Ed25519 key always has both of its names, EdDSA and Ed25519 (RFC 9864).
+	// Keys share these lists, which must not be changed.
 	Algorithms []string
 
 	// Public is an *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey, or, on
 	// Go 1.27 and later, an *mldsa.PublicKey.
 	Public crypto.PublicKey
 
-	X5t     string   // "x5t" as published, "" unless a string of at most 128 bytes
-	X5tS256 string   // "x5t#S256" as published, the same
-	Issuer  string   // "issuer" (Entra names the issuer of each key), "" when absent
-	KeyOps  []string // "key_ops", nil when absent
+	Issuer string // "issuer" (Entra names the issuer of each key), "" when absent
 
 	*Thumbprints // never nil
 }
 
-// Thumbprints are the octets of the certificate thumbprints "x5t" and
-// "x5t#S256" (RFC 7517 sections 4.8 and 4.9), in whichever of the forms of
-// [SHA1Thumbprint] they were published, else computed from the "x5c" leaf. They
-// select keys; nothing is trusted because of them.
+// Thumbprints are the certificate thumbprints "x5t" and "x5t#S256" (RFC 7517
+// sections 4.8 and 4.9): as published, and their octets, in whichever of the
+// forms of [SHA1Thumbprint] they were published, else computed from the "x5c"
+// leaf. They select keys; nothing is trusted because of them.
 type Thumbprints struct {
+	X5t, X5tS256 string // as published; "" unless a string of at most 128 bytes
+
 	SHA1      [sha1.Size]byte
 	SHA256    [sha256.Size]byte
 	HasSHA1   bool
@@ -227,7 +227,7 @@ func (e *entry) parse(k *Key, r Reader) error {
 	if err := e.readUse(k, r.Uses); err != nil {
 		return err
 	}
-	if err := e.readKeyOps(k); err != nil {
+	if err := e.checkKeyOps(); err != nil {
 		return err
 	}
 	if err := e.readIssuer(k); err != nil {

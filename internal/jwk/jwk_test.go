@@ -32,8 +32,8 @@ func TestAGoodKeyIsReadWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := fmt.Sprintf("%q %q %q %q %q %q %q %q %q %q %q", kid, k.ID, k.Type, k.Curve, k.Use, k.Alg, k.Algorithms, k.X5t, k.X5tS256, k.Issuer, k.KeyOps)
-	want := `"r" "r" "RSA" "" "sig" "RS256" ["RS256"] "t" "s" "https://issuer.example" ["sign" "verify"]`
+	got := fmt.Sprintf("%q %q %q %q %q %q %q %q %q %q", kid, k.ID, k.Type, k.Curve, k.Use, k.Alg, k.Algorithms, k.X5t, k.X5tS256, k.Issuer)
+	want := `"r" "r" "RSA" "" "sig" "RS256" ["RS256"] "t" "s" "https://issuer.example"`
 	if got != want {
 		t.Errorf("got\n\t%s\nwant\n\t%s", got, want)
 	}
@@ -173,34 +173,30 @@ func TestUse(t *testing.T) {
 
 func TestKeyOps(t *testing.T) {
 	for _, test := range []struct {
-		ops  any
-		want []string
-		why  string
+		ops any
+		why string
 	}{
-		{nil, nil, ""},
-		{[]string{"verify"}, []string{"verify"}, ""},
-		{[]string{"sign", "verify", "x"}, []string{"sign", "verify", "x"}, ""},
-		{slices.Repeat([]string{"verify"}, 32), slices.Repeat([]string{"verify"}, 32), ""},
-		{slices.Repeat([]string{"verify"}, 33), nil, "key_ops has more than 32 entries"},
-		{[]string{}, nil, ""},
-		{[]string{""}, nil, `key_ops does not contain "verify"`},
-		{[]string{"verify", strings.Repeat("x", 64)}, []string{"verify", strings.Repeat("x", 64)}, ""},
-		{[]string{"verify", strings.Repeat("x", 65)}, nil, "key_ops has an entry of 65 bytes, want at most 64"},
-		{[]string{"signing"}, nil, `key_ops does not contain "verify"`},
-		{[]string{"Verify"}, nil, `key_ops does not contain "verify"`},
-		{[]any{"verify", 1}, nil, "key_ops is not an array of strings"},
-		{[]any{"verify", null}, nil, "key_ops is not an array of strings"},
-		{[]any{[]string{"verify"}}, nil, "key_ops is not an array of strings"},
-		{"verify", nil, "key_ops is not an array"},
-		{"", nil, "key_ops is not an array"},
-		{null, nil, ""},
-		{members{"verify": true}, nil, "key_ops is not an array"},
+		{nil, ""},
+		{[]string{"verify"}, ""},
+		{[]string{"sign", "verify", "x"}, ""},
+		{slices.Repeat([]string{"verify"}, 32), ""},
+		{slices.Repeat([]string{"verify"}, 33), "key_ops has more than 32 entries"},
+		{[]string{}, ""},
+		{[]string{""}, `key_ops does not contain "verify"`},
+		{[]string{"verify", strings.Repeat("x", 64)}, ""},
+		{[]string{"verify", strings.Repeat("x", 65)}, "key_ops has an entry of 65 bytes, want at most 64"},
+		{[]string{"signing"}, `key_ops does not contain "verify"`},
+		{[]string{"Verify"}, `key_ops does not contain "verify"`},
+		{[]any{"verify", 1}, "key_ops is not an array of strings"},
+		{[]any{"verify", null}, "key_ops is not an array of strings"},
+		{[]any{[]string{"verify"}}, "key_ops is not an array of strings"},
+		{"verify", "key_ops is not an array"},
+		{"", "key_ops is not an array"},
+		{null, ""},
+		{members{"verify": true}, "key_ops is not an array"},
 	} {
-		k, _, err := parse(t, rsaJWK().with(members{"key_ops": test.ops}))
+		_, _, err := parse(t, rsaJWK().with(members{"key_ops": test.ops}))
 		wantReason(t, err, test.why)
-		if k != nil && !slices.Equal(k.KeyOps, test.want) {
-			t.Errorf("key_ops %v is kept as %q", test.ops, k.KeyOps)
-		}
 	}
 }
 

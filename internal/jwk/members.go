@@ -63,8 +63,9 @@ const (
 	maxKeyOp  = 64 // bytes
 )
 
-// readKeyOps reads "key_ops" (RFC 7517 section 4.3).
-func (e *entry) readKeyOps(k *Key) error {
+// checkKeyOps refuses a key whose "key_ops" (RFC 7517 section 4.3) are there
+// and do not say that it verifies.
+func (e *entry) checkKeyOps() error {
 	switch e.keyOps.Kind() {
 	case strictjson.Absent:
 		return nil
@@ -72,25 +73,21 @@ func (e *entry) readKeyOps(k *Key) error {
 	default:
 		return errors.New("key_ops is not an array")
 	}
-	for ops := e.keyOps.Elements(); ops.Next(); {
-		if len(k.KeyOps) == maxKeyOps {
+	n, verifies := 0, false
+	for ops := e.keyOps.Elements(); ops.Next(); n++ {
+		if n == maxKeyOps {
 			return fmt.Errorf("key_ops has more than %d entries", maxKeyOps)
 		}
 		op, err := ops.Value().Text()
 		if err != nil {
 			return errors.New("key_ops is not an array of strings")
 		}
-		switch {
-		case op == "verify":
-			op = "verify" // the constant, which holds no document
-		case len(op) > maxKeyOp:
+		if len(op) > maxKeyOp {
 			return fmt.Errorf("key_ops has an entry of %d bytes, want at most %d", len(op), maxKeyOp)
-		default:
-			op = strings.Clone(op)
 		}
-		k.KeyOps = append(k.KeyOps, op)
+		verifies = verifies || op == "verify"
 	}
-	if k.KeyOps != nil && !slices.Contains(k.KeyOps, "verify") {
+	if n > 0 && !verifies {
 		return refuse(ErrPurpose, `key_ops does not contain "verify"`)
 	}
 	return nil
@@ -110,11 +107,21 @@ func (e *entry) readIssuer(k *Key) error {
 	return nil
 }
 
+// What fits a key, by its type and curve (RFC 7518 section 3.1, RFC 9864 section
+// 2.2). All keys share these, so nobody may change them.
+var (
+	fitRSA     = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
+	fitP256    = []string{"ES256"}
+	fitP384    = []string{"ES384"}
+	fitP521    = []string{"ES512"}
+	fitEd25519 = []string{"EdDSA", "Ed25519"}
+)
+
 // readAlg reads "alg" (RFC 7517 section 4.4), which must be one of those that
 // fit the key, and sets the algorithms that the key may verify. Without "alg"
 // they are all that fit, in that order; an unknown one is never taken for that.
-// The caller gives fit away.
-func (e *entry) readAlg(k *Key, kind string, fit ...string) error {
+// The key keeps fit or a part of it.
+func (e *entry) readAlg(k *Key, kind string, fit []string) error {
 	alg, err := optionalText("alg", e.alg)
 	if err != nil {
 		return err

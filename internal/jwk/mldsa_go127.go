@@ -13,7 +13,7 @@ import (
 // else names the parameter set.
 func (e *entry) readAKP(k *Key) error {
 	k.Type = "AKP"
-	if err := e.readAlg(k, "AKP", "ML-DSA-44", "ML-DSA-65", "ML-DSA-87"); err != nil {
+	if err := e.readAlg(k, "AKP", []string{"ML-DSA-44", "ML-DSA-65", "ML-DSA-87"}); err != nil {
 		return err
 	}
 	if k.Alg == "" {

@@ -33,7 +33,7 @@ type rsaKey struct {
 // readRSA reads an RSA key (RFC 7518 section 6.3.1).
 func (e *entry) readRSA(k *Key) error {
 	k.Type = "RSA"
-	if err := e.readAlg(k, "RSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"); err != nil {
+	if err := e.readAlg(k, "RSA", fitRSA); err != nil {
 		return err
 	}
 	ns, err := text("n", e.n)
@@ -54,13 +54,24 @@ func (e *entry) readRSA(k *Key) error {
 	if err != nil {
 		return err
 	}
-	pub.modulus.SetBytes(n)
+	pub.modulus.SetBits(words(n)) // SetBytes makes room for four words more
 	if size := pub.modulus.BitLen(); pub.key.E > usualExponent && size > cheapForLargeE {
 		return fmt.Errorf("RSA exponent above %d with a modulus of %d bits, want at most %d bits there", usualExponent, size, cheapForLargeE)
 	}
 	pub.key.N = &pub.modulus
 	k.Public = &pub.key
 	return nil
+}
+
+// words are the words of a big-endian number, the least significant first.
+func words(n []byte) []big.Word {
+	const size = bits.UintSize / 8
+	all := make([]big.Word, (len(n)+size-1)/size)
+	for i, octet := range n {
+		place := len(n) - 1 - i
+		all[place/size] |= big.Word(octet) << (place % size * 8)
+	}
+	return all
 }
 
 // modulus decodes and checks "n". The result is a part of buf.

@@ -132,3 +132,15 @@ func TestRSAExponent(t *testing.T) {
 		})
 	}
 }
+
+func TestWords(t *testing.T) {
+	for n := range 20 {
+		number := make([]byte, n)
+		for i := range number {
+			number[i] = byte(0x81 + 17*i)
+		}
+		if got, want := new(big.Int).SetBits(words(number)), new(big.Int).SetBytes(number); got.Cmp(want) != 0 {
+			t.Errorf("%x is read as %x", number, got)
+		}
+	}
+}

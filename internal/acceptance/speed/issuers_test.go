@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-22400188/jwks"
 	"github.com/seed-22400188/jwks/internal/testkit"
+	"github.com/seed-22400188/jwks/internal/tokencache"
 )
 
 // crowd is many issuers of two keys each, whose kids are equal. The first key
@@ -76,6 +77,19 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
+// wantGoroutines waits until no more than n goroutines are left: fetches end a
+// moment after their answer.
+func wantGoroutines(t testing.TB, n int) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for runtime.NumGoroutine() > n && time.Now().Before(deadline) {
+		runtime.Gosched()
+	}
+	if got := runtime.NumGoroutine(); got > n {
+		t.Errorf("%d goroutines are left", got-n)
+	}
+}
+
 // 1,000 issuers that are loaded: no goroutine, and no more than 4 KB of heap
 // each beyond their key documents.
 func TestIssuers_MemoryOfAThousand(t *testing.T) {
@@ -94,13 +108,7 @@ func TestIssuers_MemoryOfAThousand(t *testing.T) {
 	for i := range n {
 		testkit.Accept(t, v, c.token(i))
 	}
-	deadline := time.Now().Add(10 * time.Second)
-	for runtime.NumGoroutine() > goroutines && time.Now().Before(deadline) {
-		runtime.Gosched() // fetches end a moment after their answer
-	}
-	if got := runtime.NumGoroutine(); got > goroutines {
-		t.Errorf("%d goroutines are left", got-goroutines)
-	}
+	wantGoroutines(t, goroutines)
 	each := int64(heap()-before) / n
 	t.Logf("%d bytes of heap for each issuer, with the keys of a document of %d", each, documents/n)
 	if each > 4<<10 && !testkit.RaceEnabled { // keys included
@@ -111,6 +119,38 @@ func TestIssuers_MemoryOfAThousand(t *testing.T) {
 	}
 	runtime.KeepAlive(v)
 	testkit.WantNoError(t, s.Close())
+}
+
+// 1,000 clients, each with a verifier of its own, take no more than 4 KB of heap
+// each, keys included, and no goroutine.
+func TestClient_MemoryOfAThousand(t *testing.T) {
+	const n = 1000
+	c := newCrowd(t, n)
+	plain := &http.Client{Transport: c}
+	tokens := make([]string, n)
+	for i := range tokens {
+		tokens[i] = c.token(i)
+	}
+	clients, verifiers := make([]*jwks.Client, n), make([]*jwks.Verifier, n)
+	goroutines, before := runtime.NumGoroutine(), heap()
+	for i, name := range c.names {
+		client, err := jwks.NewClient(jwks.WithIssuer(name), jwks.WithJWKSURL(name+"/jwks"), jwks.WithHTTPClient(plain))
+		if err != nil {
+			t.Fatal(err)
+		}
+		clients[i], verifiers[i] = client, testkit.NewSourceVerifier(t, client, testkit.AtNow())
+		testkit.Accept(t, verifiers[i], tokens[i])
+	}
+	wantGoroutines(t, goroutines)
+	each := int64(heap()-before) / n
+	t.Logf("%d bytes of heap for each client and its verifier", each)
+	if each > 4<<10 && !testkit.RaceEnabled && tokencache.Size == 0 {
+		t.Errorf("%d bytes of heap for each client and its verifier, want at most 4 KB", each)
+	}
+	for _, client := range clients {
+		testkit.WantNoError(t, client.Close())
+	}
+	runtime.KeepAlive(verifiers)
 }
 
 // One issuer of 1,000 that hangs delays none of the others, nor Ready for them.
