@@ -6,138 +6,18 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/seed-22400188/jwks/internal/testkit/firewall"
 )
-
-// firewall is a listener on loopback that forwards to a server, until it
-// forgets the connections that it has: then their bytes go nowhere, and neither
-// side is told. New connections are forwarded.
-type firewall struct {
-	net.Listener
-	to string
-
-	mu        sync.Mutex
-	forgotten chan struct{} // closed for the connections of before
-	accepted  int
-	open      int // of those, not closed by either side
-	conns     []net.Conn
-}
-
-func newFirewall(t *testing.T, to string) *firewall {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &firewall{Listener: l, to: to, forgotten: make(chan struct{})}
-	var served sync.WaitGroup
-	served.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			served.Go(func() { w.serve(conn) })
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		w.mu.Lock()
-		for _, c := range w.conns {
-			c.Close()
-		}
-		w.mu.Unlock()
-		served.Wait()
-	})
-	return w
-}
-
-func (w *firewall) serve(conn net.Conn) {
-	server, err := net.Dial("tcp", w.to)
-	if err != nil {
-		conn.Close()
-		return
-	}
-	w.mu.Lock()
-	w.accepted++
-	w.open++
-	w.conns = append(w.conns, conn, server)
-	forgotten := w.forgotten
-	w.mu.Unlock()
-	pipe := func(dst, src net.Conn) {
-		buf := make([]byte, 4096)
-		for {
-			n, err := src.Read(buf)
-			if err != nil {
-				break
-			}
-			select {
-			case <-forgotten: // swallowed
-				continue
-			default:
-			}
-			if _, err := dst.Write(buf[:n]); err != nil {
-				break
-			}
-		}
-		conn.Close()
-		server.Close()
-	}
-	var both sync.WaitGroup
-	both.Go(func() { pipe(server, conn) })
-	pipe(conn, server)
-	both.Wait()
-	w.mu.Lock()
-	w.open--
-	w.mu.Unlock()
-}
-
-// awaitOpen waits until n connections are open.
-func (w *firewall) awaitOpen(t *testing.T, n int) {
-	t.Helper()
-	limit := time.After(30 * time.Second)
-	look := time.NewTicker(10 * time.Millisecond)
-	defer look.Stop()
-	for {
-		w.mu.Lock()
-		open := w.open
-		w.mu.Unlock()
-		if open == n {
-			return
-		}
-		select {
-		case <-look.C:
-		case <-limit: // far beyond the 5 s after which an idle connection ends by itself
-			t.Fatalf("%d connections are open, want %d", open, n)
-		}
-	}
-}
-
-// forget makes the connections of before silent and returns how many there
-// were.
-func (w *firewall) forget() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	close(w.forgotten)
-	w.forgotten = make(chan struct{})
-	return w.accepted
-}
-
-func (w *firewall) connections() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.accepted
-}
 
 // behindFirewall is an HTTP/2 server, its firewall, and the settings of TLS
 // that trust it.
-func behindFirewall(t *testing.T) (url string, w *firewall, settings *tls.Config) {
+func behindFirewall(t *testing.T) (url string, w *firewall.Firewall, settings *tls.Config) {
 	t.Helper()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Proto", r.Proto)
@@ -146,7 +26,7 @@ func behindFirewall(t *testing.T) (url string, w *firewall, settings *tls.Config
 	s.EnableHTTP2 = true
 	s.StartTLS()
 	t.Cleanup(s.Close)
-	w = newFirewall(t, s.Listener.Addr().String())
+	w = firewall.New(t, s.Listener.Addr().String())
 	roots := x509.NewCertPool()
 	roots.AddCert(s.Certificate())
 	return "https://" + w.Addr().String() + "/", w, &tls.Config{RootCAs: roots}
@@ -203,7 +83,7 @@ func TestDeadConnection_IsNotUsedAgain(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if n := wall.forget(); n != 1 {
+			if n := wall.Forget(); n != 1 {
 				t.Fatalf("two fetches over %d connections", n)
 			}
 			stumbled := 0
@@ -212,8 +92,8 @@ func TestDeadConnection_IsNotUsedAgain(t *testing.T) {
 					t.Errorf("stumbled over %v", e)
 				}
 			}})
-			if err != nil || stumbled != 1 || wall.connections() != 2 {
-				t.Errorf("%d attempts failed, %d connections, %v; want the second attempt over a second one", stumbled, wall.connections(), err)
+			if err != nil || stumbled != 1 || wall.Connections() != 2 {
+				t.Errorf("%d attempts failed, %d connections, %v; want the second attempt over a second one", stumbled, wall.Connections(), err)
 			}
 			// And the one after it needs no second attempt.
 			if err := get(); err != nil {
@@ -221,7 +101,7 @@ func TestDeadConnection_IsNotUsedAgain(t *testing.T) {
 			}
 			if test.client == nil { // the dead one is not left behind either
 				f.CloseIdle()
-				wall.awaitOpen(t, 0)
+				wall.AwaitOpen(t, 0)
 			}
 		})
 	}
@@ -237,7 +117,7 @@ func TestDeadConnection_NextFetchIsFree(t *testing.T) {
 	if _, err := f.Get(t.Context(), Request{URL: url}); err != nil {
 		t.Fatal(err)
 	}
-	wall.forget()
+	wall.Forget()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond) // the time of the whole refresh
 	defer cancel()
 	_, err := f.Get(ctx, Request{URL: url})
@@ -250,7 +130,7 @@ func TestDeadConnection_NextFetchIsFree(t *testing.T) {
 		}
 		f.CloseIdle() // as between refreshes
 	}
-	if n := wall.connections(); n != 3 {
+	if n := wall.Connections(); n != 3 {
 		t.Errorf("%d connections, want 3", n)
 	}
 }
@@ -268,7 +148,7 @@ func TestDeadConnection_TransportIsNotTouched(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	wall.forget()
+	wall.Forget()
 	if _, err := f.Get(t.Context(), Request{URL: url}); err != nil {
 		t.Fatal(err)
 	}

@@ -3,17 +3,16 @@ package freshness
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/seed-22400188/jwks"
 	"github.com/seed-22400188/jwks/internal/testkit"
+	"github.com/seed-22400188/jwks/internal/testkit/firewall"
 )
 
 // Go's own file server gives a file's mtime as its only validator. Where all
@@ -69,93 +68,6 @@ func TestFileServer_SameDateAndLength(t *testing.T) {
 	}
 }
 
-// silencer stands between a client and a server, and can make the connections
-// that it has silent, as a firewall does that forgets them: nobody is told.
-type silencer struct {
-	net.Listener
-	to string
-
-	mu       sync.Mutex
-	silent   chan struct{}
-	accepted int
-	conns    []net.Conn
-}
-
-func newSilencer(t *testing.T, to string) *silencer {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &silencer{Listener: l, to: to, silent: make(chan struct{})}
-	var served sync.WaitGroup
-	served.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			served.Go(func() { s.serve(conn) })
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		s.mu.Lock()
-		for _, c := range s.conns {
-			c.Close()
-		}
-		s.mu.Unlock()
-		served.Wait()
-	})
-	return s
-}
-
-func (s *silencer) serve(conn net.Conn) {
-	server, err := net.Dial("tcp", s.to)
-	if err != nil {
-		conn.Close()
-		return
-	}
-	s.mu.Lock()
-	s.accepted++
-	s.conns = append(s.conns, conn, server)
-	silent := s.silent
-	s.mu.Unlock()
-	pipe := func(dst, src net.Conn) {
-		defer conn.Close()
-		defer server.Close()
-		buf := make([]byte, 4096)
-		for {
-			n, err := src.Read(buf)
-			if err != nil {
-				return
-			}
-			select {
-			case <-silent:
-				continue
-			default:
-			}
-			if _, err := dst.Write(buf[:n]); err != nil {
-				return
-			}
-		}
-	}
-	var both sync.WaitGroup
-	both.Go(func() { pipe(server, conn) })
-	pipe(conn, server)
-	both.Wait()
-}
-
-// silence makes the connections of before silent, and returns how many there
-// were.
-func (s *silencer) silence() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	close(s.silent)
-	s.silent = make(chan struct{})
-	return s.accepted
-}
-
 // A user's HTTP/2 transport keeps one connection for everything. When that dies
 // without a word, the next attempt has to have another.
 func TestDeadConnection_OfAUsersTransport(t *testing.T) {
@@ -169,7 +81,7 @@ func TestDeadConnection_OfAUsersTransport(t *testing.T) {
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	defer server.Close()
-	between := newSilencer(t, server.Listener.Addr().String())
+	between := firewall.New(t, server.Listener.Addr().String())
 	transport := server.Client().Transport.(*http.Transport).Clone()
 	defer transport.CloseIdleConnections()
 	c, err := jwks.NewClient(
@@ -185,12 +97,9 @@ func TestDeadConnection_OfAUsersTransport(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		before := between.silence()
+		before := between.Forget()
 		testkit.MustRefresh(t, c)
-		between.mu.Lock()
-		after := between.accepted
-		between.mu.Unlock()
-		if after == before {
+		if between.Connections() == before {
 			t.Errorf("the refresh went over a dead connection, of %d", before)
 		}
 	}
