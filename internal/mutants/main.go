@@ -6,10 +6,18 @@
 //	go run ./internal/mutants -files cache.go -list  what would be changed
 //	go run ./internal/mutants -again report.txt      the survivors of a run
 //
+// All mutants of a run are built together: each is a copy of its function with
+// the change in it, and an environment variable says which copy runs, if any.
+// So a mutant costs only the time that the tests take. Those outside functions,
+// and those whose function works only under its own name, are built one by one.
+//
 // A mutant first meets the tests of its own package, then the suites that know
-// the public API alone, one after the other, until one of them notices it. One that does not compile does not count. Survivors
-// that are right to survive stand in survivors.txt with a reason each, by file,
-// function and text, so that the command fails on new ones only.
+// the public API alone, one after the other, until one of them notices it. Tests
+// that fail because of the copies, as some that count allocations do, meet what
+// the others let pass in a build without copies. A mutant that does not compile
+// does not count. Survivors that are right to survive stand in survivors.txt
+// with a reason each, by file, function and text, so that the command fails on
+// new ones only. An interrupt ends the run with the summary so far.
 package main
 
 import (
@@ -24,6 +32,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -58,10 +67,10 @@ func main() {
 	flag.Uint64Var(&o.seed, "seed", 1, "what they are drawn from")
 	flag.BoolVar(&o.list, "list", false, "show the mutants and run nothing")
 	flag.IntVar(&o.workers, "workers", runtime.NumCPU(), "how many to run at a time")
-	flag.DurationVar(&o.limit, "timeout", 3*time.Minute, "for the tests of one mutant; running out of it counts as noticed")
+	flag.DurationVar(&o.limit, "timeout", 3*time.Minute, "upper bound for the tests of one package with one mutant; running out of time counts as noticed")
 	flag.IntVar(&o.scenarios, "scenarios", 500, "how many scenarios the model runs for one mutant")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ok, err := run(ctx, o, os.Stdout)
 	if err != nil {

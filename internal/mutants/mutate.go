@@ -20,6 +20,7 @@ type mutant struct {
 	from, to int    // the bytes that are replaced
 	text     string // by this
 	was, is  string // the line before and after, or the first line of what was dropped
+	id       int    // of its copy in the test binaries; 0 is none
 }
 
 // key names a mutant without its line number, which every edit above it moves.

@@ -62,11 +62,37 @@ func run(ctx context.Context, o options, out io.Writer) (bool, error) {
 	if err := o.sound(ctx, files, suites); err != nil {
 		return false, err
 	}
-	results, err := o.runAll(ctx, picked, sources, suites, out)
+	dir, err := os.MkdirTemp("", "mutants")
 	if err != nil {
 		return false, err
 	}
-	return summarize(out, files, all, picked, results, known), nil
+	defer os.RemoveAll(dir)
+	b, err := o.build(ctx, dir, picked, sources, suites, out)
+	if err != nil {
+		return false, err
+	}
+	results, err := o.runAll(ctx, picked, sources, b, out)
+	if err != nil && ctx.Err() == nil {
+		return false, err
+	}
+	met, results := finished(picked, results)
+	if len(met) < len(picked) {
+		fmt.Fprintf(out, "\ninterrupted after %d of %d mutants\n", len(met), len(picked))
+	}
+	return summarize(out, files, all, met, results, known) && err == nil, err
+}
+
+// notMet is the result of a mutant whose turn did not come.
+const notMet overlay.Result = -1
+
+// finished picks the mutants that have a result.
+func finished(picked []*mutant, results []overlay.Result) (met []*mutant, their []overlay.Result) {
+	for i, m := range picked {
+		if results[i] != notMet {
+			met, their = append(met, m), append(their, results[i])
+		}
+	}
+	return met, their
 }
 
 func acceptedOf(o options) (accepted, error) {
@@ -85,13 +111,18 @@ func acceptedOf(o options) (accepted, error) {
 	return known, nil
 }
 
-// test runs the tests of one package pattern list against a replacement.
-func (o options) test(ctx context.Context, replace map[string][]byte, packages []string) (overlay.Result, string, error) {
+// test runs the tests of packages against a replacement, in a build of its own.
+func (o options) test(ctx context.Context, replace map[string][]byte, packages []string, flags ...string) (overlay.Result, string, error) {
 	return overlay.Run{
 		Root: o.root, Replace: replace, Packages: packages, Limit: o.limit,
-		Flags: []string{"-failfast", "-p", "1", "-timeout", o.limit.String(), "-skip", o.skip},
-		Env:   []string{fmt.Sprint("MODEL_SCENARIOS=", o.scenarios), "MODEL_FIRST=1"},
+		Flags: append([]string{"-failfast", "-p", "1", "-timeout", o.limit.String(), "-skip", o.skip}, flags...),
+		Env:   o.env(0),
 	}.Do(ctx)
+}
+
+// env is the environment of tests, with a mutant unless it is 0.
+func (o options) env(id int) []string {
+	return []string{fmt.Sprint("MODEL_SCENARIOS=", o.scenarios), "MODEL_FIRST=1", fmt.Sprintf("%s=%d", variable, id)}
 }
 
 func packageOf(file string) string { return "./" + strings.TrimPrefix(path.Dir(file), "./") }
@@ -139,10 +170,10 @@ func (o options) suitesList(ctx context.Context) ([]string, error) {
 }
 
 // runAll runs the mutants, some at a time.
-func (o options) runAll(ctx context.Context, picked []*mutant, sources map[string][]byte, suites []string, out io.Writer) ([]overlay.Result, error) {
+func (o options) runAll(ctx context.Context, picked []*mutant, sources map[string][]byte, b *binaries, out io.Writer) ([]overlay.Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	results := make([]overlay.Result, len(picked))
+	results := slices.Repeat([]overlay.Result{notMet}, len(picked))
 	var mu sync.Mutex
 	next := make(chan int)
 	var workers sync.WaitGroup
@@ -150,7 +181,7 @@ func (o options) runAll(ctx context.Context, picked []*mutant, sources map[strin
 		workers.Go(func() {
 			for i := range next {
 				m := picked[i]
-				result, err := o.meet(ctx, m, sources[m.file], suites)
+				result, err := b.meet(ctx, m, sources[m.file])
 				if err != nil {
 					cancel(err)
 					continue
@@ -177,18 +208,22 @@ func (o options) runAll(ctx context.Context, picked []*mutant, sources map[strin
 	return results, context.Cause(ctx)
 }
 
-// meet lets a mutant meet the tests of its package and then the suites, until
-// one notices it.
+// meet lets a mutant meet the tests in builds of its own.
 func (o options) meet(ctx context.Context, m *mutant, source []byte, suites []string) (overlay.Result, error) {
 	replace := map[string][]byte{m.file: m.apply(source)}
-	own := packageOf(m.file)
-	for _, suite := range append([]string{own}, slices.DeleteFunc(slices.Clone(suites), func(s string) bool { return s == own })...) {
+	for _, suite := range packagesFor(m, suites) {
 		result, _, err := o.test(ctx, replace, []string{suite})
 		if err != nil || result != overlay.Passed {
 			return result, err
 		}
 	}
 	return overlay.Passed, nil
+}
+
+// packagesFor lists the mutant's own package and then the suites, each once.
+func packagesFor(m *mutant, suites []string) []string {
+	own := packageOf(m.file)
+	return append([]string{own}, slices.DeleteFunc(slices.Clone(suites), func(s string) bool { return s == own })...)
 }
 
 // tally counts the mutants of one file.

@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,7 +49,7 @@ func (r Run) Do(ctx context.Context) (Result, string, error) {
 		return 0, "", err
 	}
 	defer os.RemoveAll(dir)
-	list, err := r.write(dir)
+	list, err := Write(dir, r.Root, r.Replace)
 	if err != nil {
 		return 0, "", err
 	}
@@ -66,13 +65,49 @@ func (r Run) Do(ctx context.Context) (Result, string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = r.Root
 	cmd.Env = append(os.Environ(), r.Env...)
+	result, output, err := finish(ctx, cmd)
+	if result == Failed {
+		result = judge(output)
+	}
+	return result, output, err
+}
+
+// Binary is a test binary that was built before.
+type Binary struct {
+	Path string // of the binary
+	Dir  string // of its package, which the tests expect to be in
+}
+
+// Run runs the tests in the binary with a limit for the whole run, which may be
+// 0 for none. Results and error are as for Run.Do.
+func (b Binary) Run(ctx context.Context, limit time.Duration, args, env []string) (Result, string, error) {
+	args = append([]string{"-test.paniconexit0"}, args...)
+	if limit > 0 {
+		args = append(args, "-test.timeout", limit.String())
+		var cancel context.CancelFunc
+		// The binary's own timeout says more, so it comes first.
+		ctx, cancel = context.WithTimeout(ctx, limit+2*time.Second)
+		defer cancel()
+	}
+	cmd := exec.CommandContext(ctx, b.Path, args...)
+	cmd.Dir = b.Dir
+	cmd.Env = append(os.Environ(), env...)
+	result, output, err := finish(ctx, cmd)
+	if result == Failed && strings.Contains(output, timedOut) {
+		result = TimedOut
+	}
+	return result, output, err
+}
+
+// finish runs a command to its end.
+func finish(ctx context.Context, cmd *exec.Cmd) (Result, string, error) {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	endWithChildren(cmd)
-	err = cmd.Run()
+	err := cmd.Run()
 	var failed *exec.ExitError
 	switch {
-	case ctx.Err() != nil && r.Limit > 0 && errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return TimedOut, out.String(), nil
 	case ctx.Err() != nil:
 		return 0, out.String(), ctx.Err()
@@ -81,8 +116,10 @@ func (r Run) Do(ctx context.Context) (Result, string, error) {
 	case !errors.As(err, &failed):
 		return 0, out.String(), err
 	}
-	return judge(out.String()), out.String(), nil
+	return Failed, out.String(), nil
 }
+
+const timedOut = "panic: test timed out after"
 
 // judge tells tests that failed from a build that failed.
 func judge(output string) Result {
@@ -91,21 +128,25 @@ func judge(output string) Result {
 			return NotCompiled
 		}
 	}
-	if strings.Contains(output, "panic: test timed out after") {
+	if strings.Contains(output, timedOut) {
 		return TimedOut
 	}
 	return Failed
 }
 
-// write puts the replacements and the list of them into dir.
-func (r Run) write(dir string) (list string, err error) {
-	root, err := filepath.Abs(r.Root)
-	if err != nil {
+// Write puts the replacements and the list of them, which is what -overlay
+// takes, into dir, each under its name there. A replacement may be a file that
+// the module does not have.
+func Write(dir, root string, replacements map[string][]byte) (list string, err error) {
+	if root, err = filepath.Abs(root); err != nil {
 		return "", err
 	}
 	replace := map[string]string{}
-	for file, content := range r.Replace {
-		temporary := filepath.Join(dir, fmt.Sprintf("%d.go", len(replace)))
+	for file, content := range replacements {
+		temporary := filepath.Join(dir, filepath.FromSlash(file))
+		if err := os.MkdirAll(filepath.Dir(temporary), 0o700); err != nil {
+			return "", err
+		}
 		if err := os.WriteFile(temporary, content, 0o600); err != nil {
 			return "", err
 		}
