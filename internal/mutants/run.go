@@ -55,31 +55,38 @@ func run(ctx context.Context, o options, out io.Writer) (bool, error) {
 		fmt.Fprintf(out, "%d mutants of %d\n", len(picked), len(all))
 		return true, nil
 	}
-	suites, err := o.suitesList(ctx)
-	if err != nil {
+	met, results, err := o.meetAll(ctx, files, picked, sources, out)
+	if err != nil && (ctx.Err() == nil || len(met) == 0) {
 		return false, err
 	}
+	return summarize(out, files, all, met, results, known) && err == nil, err
+}
+
+// meetAll builds and runs the mutants. After an interrupt it returns those that
+// were met, with the error.
+func (o options) meetAll(ctx context.Context, files []string, picked []*mutant, sources map[string][]byte, out io.Writer) ([]*mutant, []overlay.Result, error) {
+	suites, err := o.suitesList(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	if err := o.sound(ctx, files, suites); err != nil {
-		return false, err
+		return nil, nil, err
 	}
 	dir, err := os.MkdirTemp("", "mutants")
 	if err != nil {
-		return false, err
+		return nil, nil, err
 	}
 	defer os.RemoveAll(dir)
 	b, err := o.build(ctx, dir, picked, sources, suites, out)
 	if err != nil {
-		return false, err
+		return nil, nil, err
 	}
 	results, err := o.runAll(ctx, picked, sources, b, out)
-	if err != nil && ctx.Err() == nil {
-		return false, err
-	}
 	met, results := finished(picked, results)
 	if len(met) < len(picked) {
 		fmt.Fprintf(out, "\ninterrupted after %d of %d mutants\n", len(met), len(picked))
 	}
-	return summarize(out, files, all, met, results, known) && err == nil, err
+	return met, results, err
 }
 
 // notMet is the result of a mutant whose turn did not come.
