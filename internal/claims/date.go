@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,8 +26,11 @@ func numericDate(v strictjson.Value) (time.Time, bool) {
 	if v.Kind() != strictjson.Number || raw[0] == '-' {
 		return time.Time{}, false
 	}
-	seconds, nanos, ok := wholeSeconds(raw)
-	if !ok {
+	var seconds, nanos int64
+	var ok bool
+	if isDigits(raw) { // nearly all tokens have nothing else
+		seconds, ok = wholeSeconds(raw)
+	} else {
 		seconds, nanos, ok = decimalSeconds(raw)
 	}
 	if !ok {
@@ -42,7 +46,7 @@ func describeDate(v strictjson.Value) string {
 		return "text"
 	case v.Kind() != strictjson.Number:
 		return "not a number"
-	case raw[0] != '-' && len(raw) >= 13 && len(raw) <= 16 && isDigits(raw):
+	case len(raw) >= 13 && len(raw) <= 16 && isDigits(raw):
 		return show.Line(raw) + ", perhaps milliseconds or microseconds"
 	default:
 		return show.Line(raw)
@@ -50,80 +54,58 @@ func describeDate(v strictjson.Value) string {
 }
 
 func isDigits(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
 }
 
-// wholeSeconds reads what nearly all tokens have: digits and nothing else.
-func wholeSeconds(raw string) (seconds, nanos int64, ok bool) {
-	if len(raw) > len("253402300799") {
-		return 0, 0, false
+// wholeSeconds reads digits.
+func wholeSeconds(raw string) (seconds int64, ok bool) {
+	for i := 0; i < len(raw) && seconds <= maxNumericDate; i++ {
+		seconds = seconds*10 + int64(raw[i]-'0')
 	}
-	for i := range len(raw) {
-		d := raw[i] - '0'
-		if d > 9 {
-			return 0, 0, false
-		}
-		seconds = seconds*10 + int64(d)
-	}
-	return seconds, 0, seconds <= maxNumericDate
+	return seconds, seconds <= maxNumericDate
 }
 
 // decimalSeconds reads a JSON number with a fraction, an exponent or both. The
 // exponent moves the decimal point: digits that it moves past the written ones,
-// on either side, are zeros.
+// on either side, are zeros. The work is bounded by the length of the number,
+// whatever the exponent.
 func decimalSeconds(raw string) (seconds, nanos int64, ok bool) {
-	mantissa, exponent := raw, ""
-	if i := strings.IndexAny(raw, "eE"); i >= 0 {
-		mantissa, exponent = raw[:i], raw[i+1:]
+	mantissa, exponent, there := strings.Cut(raw, "e")
+	if !there {
+		mantissa, exponent, _ = strings.Cut(raw, "E")
 	}
 	whole, fraction, _ := strings.Cut(mantissa, ".")
-	written := len(whole) + len(fraction)
-	point := len(whole) + boundedExponent(exponent) // where the point is among the digits
+	digits := strings.TrimLeft(whole+fraction, "0")
+	point := len(digits) - len(fraction) + boundedExponent(exponent) // where the point is among the digits
+	digits = strings.TrimRight(digits, "0")
 	digit := func(i int) int64 {
-		switch {
-		case i < 0 || i >= written:
+		if i < 0 || i >= len(digits) {
 			return 0
-		case i < len(whole):
-			return int64(whole[i] - '0')
-		default:
-			return int64(fraction[i-len(whole)] - '0')
 		}
+		return int64(digits[i] - '0')
 	}
-	for i := 0; i < point; i++ {
+	for i := 0; i < point && seconds <= maxNumericDate && digits != ""; i++ {
 		seconds = seconds*10 + digit(i)
-		if seconds > maxNumericDate {
-			return 0, 0, false
-		}
-		if seconds == 0 && i >= written {
-			break // 0e999999999: only zeros follow
-		}
 	}
 	for i := point; i < point+9; i++ {
 		nanos = nanos*10 + digit(i)
 	}
-	if seconds == maxNumericDate { // not a fraction more, however small
-		for i := max(point, 0); i < written; i++ {
-			if digit(i) != 0 {
-				return 0, 0, false
-			}
-		}
-	}
-	return seconds, nanos, true
+	// At the end of the year 9999 not a fraction more is right, however small.
+	return seconds, nanos, seconds < maxNumericDate || seconds == maxNumericDate && len(digits) <= point
 }
 
-// boundedExponent reads an exponent. One that is beyond any number of digits a
-// token could hold is as good as one a little smaller.
-func boundedExponent(s string) int {
-	const huge = 1 << 27 // ten times that still fits an int of 32 bits
-	negative := strings.HasPrefix(s, "-")
-	n := 0
-	for _, c := range strings.TrimLeft(s, "+-") {
-		if n < huge {
-			n = n*10 + int(c-'0')
-		}
+// boundedExponent reads an exponent. One that does not fit into 32 bits is
+// beyond any number of digits a token could hold, and as good as the nearest
+// that does.
+func boundedExponent(text string) int {
+	if text == "" {
+		return 0
 	}
-	if negative {
-		return -n
-	}
-	return n
+	n, _ := strconv.ParseInt(text, 10, 31) // returns the nearest with its error
+	return int(n)
 }
