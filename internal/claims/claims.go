@@ -40,10 +40,7 @@ type Set struct {
 // Errors are ErrTokenInvalid and match golang-jwt's ErrTokenMalformed.
 func (s *Set) Read(text string, required []string) error {
 	s.Text = text
-	var found []bool
-	if len(required) > 0 {
-		found = make([]bool, len(required))
-	}
+	found := make([]bool, len(required))
 	var problem string
 	members := strictjson.Object(text)
 	for members.Next() {
@@ -75,13 +72,14 @@ func (s *Set) Read(text string, required []string) error {
 // is there twice.
 func describe(err error) string {
 	var e *strictjson.Error
-	if errors.As(err, &e) && e.Member != "" {
-		return strings.Replace(e.Error(), "member", "claim "+show.Quote(e.Member), 1)
+	if errors.As(err, &e) {
+		return strings.ReplaceAll(e.Error(), "member", "claim "+show.Quote(e.Member))
 	}
 	return err.Error()
 }
 
-// readClaim reads one claim and returns what is wrong with it.
+// readClaim reads one claim and returns what is wrong with it. What cannot be
+// read stays absent.
 func (s *Set) readClaim(name string, v strictjson.Value) (problem string) {
 	ok := true
 	switch name {
@@ -96,14 +94,11 @@ func (s *Set) readClaim(name string, v strictjson.Value) (problem string) {
 			return " is neither a string nor an array of strings"
 		}
 	case "exp":
-		s.hasExpiry = true
-		return readDate(v, &s.ExpiresAt)
+		s.hasExpiry, problem = readDate(v, &s.ExpiresAt)
 	case "nbf":
-		s.hasNotBefore = true
-		return readDate(v, &s.NotBefore)
+		s.hasNotBefore, problem = readDate(v, &s.NotBefore)
 	case "iat":
-		s.hasIssuedAt = true
-		return readDate(v, &s.IssuedAt)
+		s.hasIssuedAt, problem = readDate(v, &s.IssuedAt)
 	case "tid":
 		s.Tenant, _ = v.OptionalText()
 	case "azp":
@@ -120,7 +115,7 @@ func (s *Set) readClaim(name string, v strictjson.Value) (problem string) {
 	if !ok {
 		return " is not a string"
 	}
-	return ""
+	return problem
 }
 
 // readID reads a string, or with NumericIDs an integer: digits, and a minus
@@ -132,12 +127,11 @@ func (s *Set) readID(v strictjson.Value) (string, bool) {
 	return v.Raw(), v.Raw() != "-0" && !strings.ContainsAny(v.Raw(), ".eE")
 }
 
-func readDate(v strictjson.Value, to *jwt.NumericDate) (problem string) {
-	var ok bool
+func readDate(v strictjson.Value, to *jwt.NumericDate) (ok bool, problem string) {
 	if to.Time, ok = numericDate(v); !ok {
-		return " is not a number from 0 to 253402300799: it is " + describeDate(v) + ", want seconds since 1970"
+		problem = " is not a number from 0 to 253402300799: it is " + describeDate(v) + ", want seconds since 1970"
 	}
-	return ""
+	return ok, problem
 }
 
 // readAudience reads RFC 7519 section 4.1.3: a string or an array of strings.

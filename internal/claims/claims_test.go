@@ -37,7 +37,8 @@ func TestSet_Read(t *testing.T) {
 func TestSet_ReadRefuses(t *testing.T) {
 	for payload, want := range map[string]string{
 		`[]`:                    "claims: ",
-		`{"iss":"a","iss":"a"}`: "claims: ",
+		`{"iss":"a","iss":"a"}`: `claims: duplicate claim "iss" at byte 11`,
+		`{"":1,"":1}`:           `claims: duplicate claim "" at byte 6`,
 		`{} {}`:                 "claims: ",
 		`{"iss":1}`:             "iss is not a string",
 		`{"sub":{}}`:            "sub is not a string",
@@ -47,13 +48,51 @@ func TestSet_ReadRefuses(t *testing.T) {
 		`{"exp":"1"}`:           "exp is not a number",
 		`{"nbf":-1}`:            "nbf is not a number",
 		`{"iat":null}`:          "iat is not a number",
-		`{"exp":1e300}`:         "exp is not a number from 0 to 253402300799",
+		`{"exp":1e300}`:         "exp is not a number from 0 to 253402300799: it is 1e300, want seconds since 1970",
 	} {
 		var s Set
 		err := s.Read(payload, nil)
 		if !errors.Is(err, jwt.ErrTokenMalformed) || !errors.Is(err, fault.ErrTokenInvalid) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", payload, err, want)
 		}
+	}
+}
+
+// An integer has one text, so that one subject has one name.
+func TestSet_NumericIDs(t *testing.T) {
+	for id, want := range map[string]string{
+		`"a"`: "a", "0": "0", "7": "7", "-7": "-7", "12345678901234567890": "12345678901234567890", "null": "",
+		"-0": "!", "1.0": "!", "1e3": "!", "1E3": "!", "true": "!", "[1]": "!",
+	} {
+		for _, name := range []string{"sub", "jti"} {
+			s := Set{NumericIDs: true}
+			err := s.Read(`{"`+name+`":`+id+`}`, nil)
+			if err != nil && want != "!" || err == nil && s.Subject+s.ID != want {
+				t.Errorf("%s %s: %q, %v, want %q", name, id, s.Subject+s.ID, err, want)
+			}
+		}
+	}
+	var s Set
+	if err := s.Read(`{"sub":7}`, nil); err == nil {
+		t.Error("a number, and nobody said that it may be one")
+	}
+}
+
+// Room for the elements of an array is made once.
+func TestAppendStrings_GrowsOnce(t *testing.T) {
+	const elements = 37
+	v := valueOf(t, `["a"`+strings.Repeat(`,"b"`, elements-1)+`]`)
+	for _, to := range [][]string{nil, make([]string, 0, 2)} {
+		if all, ok := appendStrings(to, v); !ok || len(all) != elements || cap(all) != elements {
+			t.Errorf("%d strings, room for %d", len(all), cap(all))
+		}
+	}
+	if n := testing.AllocsPerRun(10, func() { appendStrings(nil, v) }); n != 1 {
+		t.Errorf("%v allocations", n)
+	}
+	room := make([]string, 0, elements)
+	if all, ok := appendStrings(room, v); !ok || &all[0] != &room[:1][0] {
+		t.Error("there is room, and more is made")
 	}
 }
 
@@ -73,8 +112,8 @@ func TestSet_Scopes(t *testing.T) {
 		if err := s.Read(payload, nil); err != nil {
 			t.Fatal(err)
 		}
-		if got := s.Scopes(); !slices.Equal(got, want) {
-			t.Errorf("%s: %q, want %q", payload, got, want)
+		if got := s.Scopes(); !slices.Equal(got, want) || (got == nil) != (want == nil) {
+			t.Errorf("%s: %#v, want %#v", payload, got, want)
 		}
 		for _, scope := range []string{"", "a", "b", "c", "b c", "a b"} {
 			if got := s.HasScope(scope); got != slices.Contains(want, scope) {
@@ -123,5 +162,29 @@ func TestPolicy_ReportsEverything(t *testing.T) {
 	policy.Rules.Types = nil
 	if err := policy.Validate(&good, "AT+JWT", nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// An audience that is there and empty is a wrong one, not a missing one. One
+// empty string is both, as it is to golang-jwt: it says as little as none.
+func TestPolicy_EmptyAudience(t *testing.T) {
+	policy := NewPolicy(Rules{NoTimes: true, AnyAudience: []string{"api"}, Now: time.Now})
+	for payload, want := range map[string]struct{ invalid, missing bool }{
+		`{}`:                 {missing: true},
+		`{"aud":null}`:       {missing: true},
+		`{"aud":[]}`:         {invalid: true},
+		`{"aud":""}`:         {invalid: true, missing: true},
+		`{"aud":["",""]}`:    {invalid: true},
+		`{"aud":"x"}`:        {invalid: true},
+		`{"aud":["","api"]}`: {},
+	} {
+		var s Set
+		if err := s.Read(payload, nil); err != nil {
+			t.Fatal(err)
+		}
+		err := policy.Validate(&s, "", nil)
+		if invalid, missing := errors.Is(err, jwt.ErrTokenInvalidAudience), errors.Is(err, jwt.ErrTokenRequiredClaimMissing); invalid != want.invalid || missing != want.missing {
+			t.Errorf("%s: %v, invalid %t, missing %t", payload, err, invalid, missing)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package claims
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 
 	"github.com/seed-22400188/jwks/internal/strictjson"
@@ -44,9 +45,7 @@ func (s *Set) Find(path Path) strictjson.Value {
 		case i == 0:
 			members = strictjson.Object(s.Text)
 		case v.Kind() == strictjson.Array:
-			if v = element(v, token); v.Kind() == strictjson.Absent {
-				return v
-			}
+			v = element(v, token)
 			continue
 		default:
 			members = v.Members()
@@ -64,14 +63,10 @@ func (s *Set) Find(path Path) strictjson.Value {
 	return v
 }
 
-// element is RFC 6901 section 4: an index without leading zeros.
+// element is RFC 6901 section 4: an index without sign and leading zeros.
 func element(array strictjson.Value, token string) strictjson.Value {
-	index, ok := 0, token != "" && (token == "0" || token[0] != '0') && len(token) < 9
-	for i := 0; ok && i < len(token); i++ {
-		ok = '0' <= token[i] && token[i] <= '9'
-		index = index*10 + int(token[i]-'0')
-	}
-	if !ok {
+	index, _ := strconv.Atoi(token)
+	if strconv.Itoa(index) != token {
 		return strictjson.Value{}
 	}
 	elements := array.Elements()

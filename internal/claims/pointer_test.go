@@ -28,8 +28,8 @@ func TestPath_RFC6901(t *testing.T) {
 func TestPath_Find(t *testing.T) {
 	s := Set{Text: `{"a":{"b":[{"c":"x"},[1,2]],"~1":3,"n":null},"a/b":4,"twice":{"k":1,"k":2,"in":{"k":1}},"/slash":5,"list":[0,1,2,3,4,5,6,7,8,9,10]}`}
 	for name, want := range map[string]string{
-		"a/b": "4", "/a~1b": "4", "/a/b/0/c": `"x"`, "/a/b/1/1": "2", "/a/~01": "3", "/a/n": "null", "/~1slash": "5", "/list/10": "10",
-		"b": "", "/a/c": "", "/a/b/2": "", "/a/b/-": "", "/a/b/00": "", "/a/b/01": "", "/a/b/+1": "", "/a/b/": "", "/a/b/0/c/0": "",
+		"a/b": "4", "/a~1b": "4", "/a/b/0/c": `"x"`, "/a/b/1/1": "2", "/a/~01": "3", "/a/n": "null", "/~1slash": "5", "/list/9": "9", "/list/10": "10",
+		"b": "", "/a/c": "", "/a/b/2": "", "/a/b/-": "", "/a/b/00": "", "/a/b/01": "", "/a/b/+1": "", "/a/b/-1": "", "/a/b/-0": "", "/a/b/": "", "/a/b/0/c/0": "",
 		"/list/99999999999999999999": "", "/list/1_0": "", "/twice/k": "", "/twice/in/k": "", "/twice/in": "", "/": "", "/a/": "", "/A": "",
 	} {
 		path, err := ParsePath(name)
@@ -76,13 +76,17 @@ func TestSet_Confirmation(t *testing.T) {
 		bound, broken bool
 		jkt, x5t      string
 		members       []string
+		proved        bool // by a proof of "jkt" and "kid"
 	}{
 		`{}`:                                  {broken: true},
 		`{"cnf":null}`:                        {broken: true},
 		`{"CNF":{"jkt":"a"}}`:                 {broken: true},
-		`{"cnf":{"jkt":"a"}}`:                 {bound: true, jkt: "a", members: []string{"jkt"}},
+		`{"cnf":{"jkt":"a"}}`:                 {bound: true, jkt: "a", members: []string{"jkt"}, proved: true},
 		`{"cnf":{"x5t#S256":"b","kid":"c"}}`:  {bound: true, x5t: "b", members: []string{"x5t#S256", "kid"}},
 		`{"cnf":{"jkt":1,"JKT":"x"}}`:         {bound: true, members: []string{"jkt", "JKT"}},
+		`{"cnf":{"kid":"c","jkt":"a"}}`:       {bound: true, jkt: "a", members: []string{"kid", "jkt"}, proved: true},
+		`{"cnf":{"jkt":"a","x5t#S256":null}}`: {bound: true, jkt: "a", members: []string{"jkt"}, proved: true},
+		`{"cnf":{"x5t#S256":"b","jkt":"a"}}`:  {bound: true, jkt: "a", x5t: "b", members: []string{"x5t#S256", "jkt"}},
 		`{"cnf":{"jkt":null}}`:                {bound: true},
 		`{"cnf":{}}`:                          {bound: true},
 		`{"cnf":{"jkt":"a","jkt":"b"}}`:       {bound: true, broken: true},
@@ -90,7 +94,7 @@ func TestSet_Confirmation(t *testing.T) {
 		`{"cnf":false}`:                       {bound: true, broken: true},
 		`{"cnf":[{"jkt":"a"}]}`:               {bound: true, broken: true},
 		`{"cnf":{"jkt":"a","\u006akt":"b"}}`:  {bound: true, broken: true},
-		`{"cnf":{"jkt":"\ud800","kid":null}}`: {bound: true, members: []string{"jkt"}},
+		`{"cnf":{"jkt":"\ud800","kid":null}}`: {bound: true, members: []string{"jkt"}, proved: true},
 	} {
 		var s Set
 		if err := s.Read(payload, nil); err != nil {
@@ -101,5 +105,18 @@ func TestSet_Confirmation(t *testing.T) {
 		if s.Bound() != want.bound || jkt != want.jkt || x5t != want.x5t || !slices.Equal(members, want.members) || (err != nil) != want.broken {
 			t.Errorf("%s: bound %t, %q, %q, %q, %v", payload, s.Bound(), jkt, x5t, members, err)
 		}
+		if got := s.ConfirmedBy([]string{"jkt", "kid"}); got != want.proved {
+			t.Errorf("%s: a proof of jkt and kid is enough: %t", payload, got)
+		}
+		if s.ConfirmedBy(nil) {
+			t.Errorf("%s: no proof is enough", payload)
+		}
+	}
+	var s Set
+	if err := s.Read(`{"cnf":"a"}`, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.ConfirmationMembers(); err == nil || err.Error() != "it is not an object" { // the text of an error for users
+		t.Errorf("a string: %v", err)
 	}
 }
