@@ -26,11 +26,6 @@ func (p *Policy) Judge(s *Set, typ string, b *binding.Binding) ([]Judgement, err
 	found := problems{byClaim: make(map[string]*problems)}
 	p.validate(s, typ, b, &found)
 	names := p.judged(s, b)
-	for _, name := range found.order { // nothing that fails is left out
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
 	all := make([]Judgement, 0, len(names))
 	for _, name := range names {
 		j := Judgement{Claim: name}
@@ -44,7 +39,8 @@ func (p *Policy) Judge(s *Set, typ string, b *binding.Binding) ([]Judgement, err
 	return all, found.err()
 }
 
-// judged lists the claims of a token that the rules look at.
+// judged lists the claims of a token that the rules look at: all that validate
+// may find something wrong with.
 func (p *Policy) judged(s *Set, b *binding.Binding) (names []string) {
 	r := &p.Rules
 	add := func(look bool, more ...string) {
@@ -78,11 +74,11 @@ func (p *Policy) describeClaim(s *Set, name, typ string) string {
 	case "aud":
 		return show.List(s.Audience)
 	case "exp":
-		return p.describeDate(s.hasExpiry, s.ExpiresAt)
+		return p.describeTime(s.ExpiresAt.Time)
 	case "nbf":
-		return p.describeDate(s.hasNotBefore, s.NotBefore)
+		return p.describeTime(s.NotBefore.Time)
 	case "iat":
-		return p.describeDate(s.hasIssuedAt, s.IssuedAt)
+		return p.describeTime(s.IssuedAt.Time)
 	case "typ":
 		return show.Quote(typ)
 	}
@@ -105,19 +101,11 @@ func (p *Policy) describeClaim(s *Set, name, typ string) string {
 	return "it is there"
 }
 
-func (p *Policy) describeDate(there bool, d jwt.NumericDate) string {
-	if !there {
-		return "absent"
-	}
-	return p.describeTime(d.Time)
-}
-
 // problems are what is wrong with claims.
 type problems struct {
 	fault.Problems
 	byClaim map[string]*problems // nil: nobody asks for the claims one by one
 	short   []string             // of one claim: the texts without its name
-	order   []string             // of byClaim
 }
 
 // add notes what is wrong with a claim.
@@ -130,7 +118,6 @@ func (p *problems) add(claim, text string, reasons ...error) {
 	if own == nil {
 		own = new(problems)
 		p.byClaim[claim] = own
-		p.order = append(p.order, claim)
 	}
 	own.Add(text, reasons...)
 	own.short = append(own.short, shorten(claim, text))
@@ -145,7 +132,10 @@ func shorten(claim, text string) string {
 	text = strings.TrimPrefix(text, jwt.ErrTokenInvalidAudience.Error()+": ")
 	text = strings.TrimPrefix(text, "claim "+show.Quote(claim)+" ")
 	text = strings.TrimPrefix(text, claim+" ")
-	return strings.Replace(text, ": "+claim+" ", ": ", 1)
+	if what, value, ok := strings.Cut(text, ": "+claim+" "); ok && !strings.Contains(what, `"`) { // not within what the claim is
+		return what + ": " + value
+	}
+	return text
 }
 
 // missing says that a claim is missing as golang-jwt says it, and once, though

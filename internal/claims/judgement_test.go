@@ -54,11 +54,17 @@ func TestPolicy_Judge(t *testing.T) {
 			"exp: 2026-01-01T00:00:01Z, now 2026-01-01T00:00:00Z, leeway 0s",
 			"!nbf: token is not valid yet: 2026-01-01T00:00:01Z, now 2026-01-01T00:00:00Z, leeway 0s",
 			"!iat: token used before issued: 2026-01-01T00:00:01Z, now 2026-01-01T00:00:00Z, leeway 0s"}},
+		{"an expiry is not wanted, and one is there", Rules{NoExpiry: true}, `{"exp":1767225601}`, "", nil, []string{"exp: 2026-01-01T00:00:01Z, now 2026-01-01T00:00:00Z, leeway 0s"}},
+		{"one of the audiences", Rules{NoExpiry: true, AnyAudience: []string{"x", "y"}}, `{"aud":"y"}`, "", nil, []string{`aud: ["y"]`}},
+		{"all of the audiences", Rules{NoExpiry: true, AllAudiences: []string{"x", "y"}}, `{"aud":["y","x"]}`, "", nil, []string{`aud: ["y" "x"]`}},
 		{"aud is missing", Rules{NoExpiry: true, AllAudiences: []string{"x"}}, `{}`, "", nil, []string{"!aud: missing"}},
 		{"aud is empty", Rules{NoExpiry: true, AnyAudience: []string{"x"}}, `{"aud":[]}`, "", nil, []string{"!aud: [] has none of [\"x\"]"}},
 		{"two problems of one claim", Rules{NoExpiry: true, Issuers: []string{"a"}}, `{"iss":"c"}`, "", binding.New("b", nil), []string{`!iss: is "c", want "b"; is "c", want "a"`}},
 		{"iss is missing", Rules{NoExpiry: true, Issuers: []string{"a"}}, `{}`, "", nil, []string{`!iss: claim is missing, want "a"`}},
 		{"bound", Rules{NoExpiry: true}, `{"iss":"b"}`, "", binding.New("b", nil), []string{`iss: "b"`}},
+		{"the text of a claim stays as it is", Rules{NoExpiry: true, Issuers: []string{"a"}}, `{"iss":"x: iss y"}`, "", nil, []string{`!iss: is "x: iss y", want "a"`}},
+		{"an odd name", Rules{NoExpiry: true, Required: []string{"a\nb"}}, `{}`, "", nil, []string{"!a\nb: missing"}},
+		{"the shortest age needs an iat", Rules{NoExpiry: true, MaxAge: 1}, `{}`, "", nil, []string{"!iat: missing"}},
 		{"the age needs an iat", Rules{NoExpiry: true, MaxAge: time.Minute}, `{}`, "", nil, []string{"!iat: missing"}},
 		{"too old", Rules{NoExpiry: true, MaxAge: time.Minute}, `{"iat":1}`, "", nil, []string{"!iat: token is too old: 1970-01-01T00:00:01Z, now 2026-01-01T00:00:00Z, leeway 0s, want at most 1m0s ago"}},
 		{"a required time", Rules{NoTimes: true, Required: []string{"exp", "nbf", "iat"}}, `{"exp":1767225600,"iat":1767225600}`, "", nil, []string{"exp: " + at + "0s", "!nbf: missing", "iat: " + at + "0s"}},
@@ -69,6 +75,8 @@ func TestPolicy_Judge(t *testing.T) {
 			`!iss: is "x", want "https://a.example"`, `!aud: ["y"] has none of ["api"]; ["y"] has not all of ["x"]`,
 			"!exp: token is expired: 1970-01-01T00:00:01Z, now 2026-01-01T00:00:00Z, leeway 1s", "!iat: missing",
 			`!typ: is "at+jwt", want "jwt"`, `!client_id: azp is "cli", want "web"`, `!azp: is "cli", want "web"`, "!email: missing", `!/a/b: is "1", want "c"`}},
+		{"of another type than access tokens", Rules{AccessToken: true}, `{"iss":"i","aud":"a","exp":1767225601,"sub":"s","client_id":"c","iat":1767225600,"jti":"j"}`, "JWT", nil, []string{
+			`iss: "i"`, `aud: ["a"]`, "exp: 2026-01-01T00:00:01Z, now 2026-01-01T00:00:00Z, leeway 0s", "iat: " + at + "0s", `!typ: is "JWT", want "at+jwt" (RFC 9068)`, `sub: is "s"`, `client_id: client_id "c"`, `jti: is "j"`}},
 		{"an access token", Rules{AccessToken: true}, `{"iss":"i","aud":"a","exp":1767225601,"sub":"s","client_id":"c","iat":1767225600,"jti":"j"}`, "at+jwt", nil, []string{
 			`iss: "i"`, `aud: ["a"]`, "exp: 2026-01-01T00:00:01Z, now 2026-01-01T00:00:00Z, leeway 0s", "iat: " + at + "0s", `typ: "at+jwt"`, `sub: is "s"`, `client_id: client_id "c"`, `jti: is "j"`}},
 	} {
@@ -93,5 +101,45 @@ func TestPolicy_Judge(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Whatever the rules and the token, what fails is among the judgements.
+func TestPolicy_JudgesAllThatFails(t *testing.T) {
+	a := []string{"a"}
+	options := []func(*Rules){
+		func(r *Rules) { r.AnyAudience = a }, func(r *Rules) { r.AllAudiences = a }, func(r *Rules) { r.Issuers = a }, func(r *Rules) { r.Types = a },
+		func(r *Rules) { r.Parties = a }, func(r *Rules) { r.Required = []string{"exp", "x"} }, func(r *Rules) { r.Claims = []Claim{{"y", Path{"y"}, a}} },
+		func(r *Rules) { r.ClientIDs = a }, func(r *Rules) { r.AccessToken = true }, func(r *Rules) { r.MaxAge = 1 }, func(r *Rules) { r.NoExpiry = true }, func(r *Rules) { r.NoTimes = true },
+	}
+	payloads := []string{`{}`, `{"exp":1,"iat":1}`, `{"exp":9999999999,"nbf":9999999999,"iat":9999999999,"aud":"b","iss":"b","azp":1,"client_id":1,"sub":"","jti":""}`}
+	failed := 0
+	for set := range 1 << len(options) {
+		rules := Rules{Now: func() time.Time { return time.Unix(1767225600, 0) }}
+		for i, option := range options {
+			if set&(1<<i) != 0 {
+				option(&rules)
+			}
+		}
+		policy := NewPolicy(rules)
+		for _, payload := range payloads {
+			var s Set
+			if err := s.Read(payload, rules.Required); err != nil {
+				t.Fatal(err)
+			}
+			for _, b := range []*binding.Binding{nil, binding.New("c", nil)} {
+				found := problems{byClaim: map[string]*problems{}}
+				policy.validate(&s, "typ", b, &found)
+				judged := policy.judged(&s, b)
+				for claim := range found.byClaim {
+					if failed++; !slices.Contains(judged, claim) {
+						t.Fatalf("%s is not judged: %s with %+v", claim, payload, rules)
+					}
+				}
+			}
+		}
+	}
+	if failed < 10_000 {
+		t.Errorf("only %d claims failed: the test shows little", failed)
 	}
 }

@@ -211,7 +211,7 @@ func validateAccessToken(s *Set, typ string, found *problems) {
 	}{
 		{"iss", s.Issuer != ""},
 		{"exp", s.hasExpiry},
-		{"aud", len(s.Audience) > 0 && !(len(s.Audience) == 1 && s.Audience[0] == "")},
+		{"aud", slices.ContainsFunc(s.Audience, func(aud string) bool { return aud != "" })},
 		{"sub", s.Subject != ""},
 		{"client_id", client != "" || !ok},
 		{"iat", s.hasIssuedAt},
@@ -274,11 +274,10 @@ func matchesType(typ string, want []string) bool {
 // leave out where no other slash follows. Rules.Types wants types in this form
 // and in lower case.
 func BareType(typ string) string {
-	const prefix = "application/"
-	if len(typ) < len(prefix) || !ascii.EqualFold(typ[:len(prefix)], prefix) || strings.Contains(typ[len(prefix):], "/") {
-		return typ
+	if kind, bare, ok := strings.Cut(typ, "/"); ok && ascii.EqualFold(kind, "application") && !strings.Contains(bare, "/") {
+		return bare
 	}
-	return typ[len(prefix):]
+	return typ
 }
 
 func containsAll(have, want []string) bool {
