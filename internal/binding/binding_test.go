@@ -59,6 +59,8 @@ func TestAccepts(t *testing.T) {
 		{"tid is missing", New(entra, nil), entraA, "", false},
 		{"tid is not a GUID", New(entra, nil), Fill(entra, "common"), "common", false},
 		{"tid is nearly a GUID", New(entra, nil), Fill(entra, tenantA[:35]+"g"), tenantA[:35] + "g", false},
+		{"without what comes before the tenant", New(entra, nil), tenantA + "/v2.0", tenantA, false},
+		{"without the tenant", New(entra, nil), Fill(entra, ""), tenantA, false},
 		{"the template itself", New(entra, nil), entra, "{tenantid}", false},
 		{"the template and a tenant", New(entra, nil), entra, tenantA, false},
 		{"no issuer under a template", New(entra, nil), "", tenantA, false},
@@ -85,6 +87,26 @@ func TestAccepts(t *testing.T) {
 		}
 		if missing := errors.Is(err, jwt.ErrTokenRequiredClaimMissing); missing != (err != nil && test.iss == "") {
 			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
+
+// The error names what a token could have had: of a template's tenants the
+// option that lists them.
+func TestCheck_Texts(t *testing.T) {
+	for _, tt := range []struct {
+		b        *Binding
+		iss, tid string
+		want     string
+	}{
+		{New("https://a.example", nil), "https://b.example", tenantA, `iss is "https://b.example", want "https://a.example"`},
+		{New("https://a.example", nil), "", "", `iss claim is missing, want "https://a.example"`},
+		{New(entra, nil), "https://b.example", tenantA, `iss "https://b.example" with tid "` + tenantA + `" is not of a tenant allowed for "` + entra + `": see WithTenants`},
+		{mustForKey(New(entra, nil), entraA), entraB, tenantB, `iss "` + entraB + `" with tid "` + tenantB + `" is not of a tenant allowed for "` + entraA + `": see WithTenants`},
+	} {
+		err := tt.b.Check(tt.iss, tt.tid)
+		if text, ok := fault.Text(err); !ok || text != tt.want {
+			t.Errorf("%s under %s: %v, want %s", tt.iss, tt.b.Issuer(), err, tt.want)
 		}
 	}
 }
@@ -162,6 +184,8 @@ func TestIsGUID(t *testing.T) {
 		tenantA:                                   true,
 		"9188040D-6C67-4c5b-b112-36a304b66dad":    true,
 		"00000000-0000-0000-0000-000000000000":    true,
+		"ffffffff-ffff-ffff-ffff-ffffffffffff":    true,
+		"FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF":    true,
 		"{9188040d-6c67-4c5b-b112-36a304b66dad}":  false,
 		"9188040d6c674c5bb11236a304b66dad":        false,
 		"9188040d-6c67-4c5b-b112-36a304b66da":     false,

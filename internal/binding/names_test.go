@@ -67,6 +67,17 @@ func TestBinding_Names(t *testing.T) {
 	if got := exact.Parts(); !slices.Equal(got, []string{"https://a.example"}) {
 		t.Errorf("parts %q", got)
 	}
+	ids := []string{tenantTwo, tenantOne, tenantB, tenantA}
+	var sorted []string
+	for _, id := range ids {
+		sorted = append(sorted, Fill(namesTemplate, id))
+	}
+	slices.Sort(sorted)
+	for range 20 { // a map has its order by chance
+		if got := New(namesTemplate, tenantSet(ids...)).Parts(); !slices.Equal(got, sorted) {
+			t.Fatalf("parts %q, want them in order", got)
+		}
+	}
 	if got := some.Parts(); !slices.Equal(got, []string{Fill(namesTemplate, tenantOne)}) || anyTenant.Parts() != nil {
 		t.Errorf("parts %q", got)
 	}
