@@ -49,4 +49,4 @@ func ScannerBudget() freshness.Bucket { return freshness.NewBucket(time.Second, 
 
 // memory is how many departures are remembered beside size settled members: as
 // many as the budget for newcomers lets come and go in a quarter of an hour.
-func memory(size int) int { return min(max(10_000, 100*min(size, 10_000)), 1_000_000) }
+func memory(size int) int { return max(10_000, 100*min(size, 10_000)) }

@@ -3,6 +3,8 @@ package tenants
 import (
 	"errors"
 	"fmt"
+	"math"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -40,6 +42,9 @@ func TestRoster_WhoMakesRoom(t *testing.T) {
 		if got := left(r.Try(name(i), i)); got != want {
 			t.Errorf("%d: %d made room, want %d", i, got, want)
 		}
+		if member, settled, ok := r.Find(name(i)); member != i || settled || !ok {
+			t.Fatalf("on trial, %d is found as %d, settled %t, %t", i, member, settled, ok)
+		}
 		for settled := range 3 {
 			if _, ok, _ := r.Find(name(settled)); !ok {
 				t.Fatalf("the flood pushed %d out", settled)
@@ -60,49 +65,55 @@ func TestRoster_WhoMakesRoom(t *testing.T) {
 	if got := left(r.Settle(name(184), 184)); got != -1 || len(r.All()) != 3+15 {
 		t.Errorf("settled twice: %d, %d members", got, len(r.All()))
 	}
-	r.Remove(name(184))
-	if _, _, ok := r.Find(name(184)); ok {
-		t.Error("removed, and found")
+	for _, i := range []int{184, 199} { // settled, and on trial
+		r.Remove(name(i))
+		if _, _, ok := r.Find(name(i)); ok {
+			t.Errorf("%d was removed, and is found", i)
+		}
 	}
 	if TrialSize(1) != 16 || TrialSize(160) != 16 || TrialSize(1000) != 100 {
 		t.Error("the larger of 16 and a tenth")
 	}
 }
 
-// Who looks without a lock finds a member while it settles.
+// Who looks without a lock finds a member while it settles. There is one
+// processor, so that the one who looks is interrupted at any point of a look,
+// and the member settles meanwhile.
 func TestRoster_FoundWhileItSettles(t *testing.T) {
-	const n = 2000
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const n = 25
 	r := NewRoster[int](n, NewcomerBudget(n))
 	r.trial, _ = lru.NewWithEvict(r.trialSize, func(name string, _ int) {
 		if _, settled, ok := r.Find(name); !settled || !ok {
 			t.Errorf("%s is neither on trial any more nor settled", name)
 		}
 	})
-	names := make([]string, n)
-	for i := range names {
-		names[i] = fmt.Sprint(i)
-	}
-	var looksFor atomic.Int64
-	looksFor.Store(-1)
+	var looksFor atomic.Pointer[string]
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for i := int64(0); i < n; {
-			if i = looksFor.Load(); i < 0 || i == n {
-				continue
-			}
-			if _, _, ok := r.Find(names[i]); !ok {
-				t.Errorf("%d is not found", i)
+		for {
+			switch name := looksFor.Load(); {
+			case name == nil:
+				runtime.Gosched()
+			case *name == "":
 				return
+			default:
+				if _, _, ok := r.Find(*name); !ok {
+					t.Errorf("%s is not found", *name)
+					return
+				}
 			}
 		}
 	}()
 	for i := range n {
-		r.Try(names[i], i)
-		looksFor.Store(int64(i))
-		r.Settle(names[i], i)
+		name := fmt.Sprint(i)
+		r.Try(name, i)
+		looksFor.Store(&name)
+		runtime.Gosched() // until the other's time is up
+		r.Settle(name, i)
 	}
-	looksFor.Store(n)
+	looksFor.Store(new(string))
 	<-done
 }
 
@@ -133,14 +144,14 @@ func TestDecision_Ask(t *testing.T) {
 			last = f
 		}
 		for now := last; now < test.spans[len(test.spans)-1].until; now++ {
-			want := test.spans[slices.IndexFunc(test.spans, func(s span) bool { return now < s.until })].want
+			span := test.spans[slices.IndexFunc(test.spans, func(s span) bool { return now < s.until })]
 			got := d.Ask(at(now*time.Second), ttl)
-			if got != want {
-				t.Errorf("%s: at %d s %v, want %v", test.name, now, got, want)
+			if got != span.want {
+				t.Errorf("%s: at %d s %v, want %v", test.name, now, got, span.want)
 				break
 			}
-			if next := d.Next(ttl); got == Holds && d.Ask(next-1, ttl) != Holds {
-				t.Errorf("%s: at %d s it holds until %v, and does not", test.name, now, next)
+			if next := d.Next(ttl); got == Holds && next != at(span.until*time.Second) {
+				t.Errorf("%s: at %d s it says that it holds until %v, and does until %d s", test.name, now, time.Duration(next), span.until)
 			}
 			if survives := now < 2000; d.Survives(at(now*time.Second), ttl) != survives {
 				t.Errorf("%s: at %d s it survives: %t", test.name, now, !survives)
@@ -193,6 +204,11 @@ func TestDeparture_Return(t *testing.T) {
 	if _, ok := failing.Return(at(20 * time.Second)); !ok {
 		t.Error("after its backoff it may be asked")
 	}
+	spent := Departure{FreeAt: at(900 * time.Second), Budget: freshness.NewBucket(30*time.Second, 1)}
+	spent.Return(at(10 * time.Second))
+	if wait, ok := spent.Return(at(40*time.Second - 1)); ok || wait != 1 {
+		t.Errorf("a moment before it may come: %v, in %v", ok, wait)
+	}
 	none := Departure{FreeAt: at(900 * time.Second), Budget: freshness.NewBucket(30*time.Second, 0)}
 	if wait, ok := none.Return(0); ok || wait != 900*time.Second {
 		t.Errorf("without a budget: %v, in %v", ok, wait)
@@ -209,11 +225,12 @@ func TestRoster_MayCome(t *testing.T) {
 		r := NewRoster[int](10, test.budget)
 		come := func(now time.Duration) (n int) {
 			for {
-				if _, o, _ := r.MayCome(fmt.Sprint(n), at(now)); o != None {
-					if o != Overrun {
-						t.Errorf("%v", o)
-					}
+				_, o, wait := r.MayCome(fmt.Sprint(n), at(now))
+				if o == Overrun && wait > 0 {
 					return n
+				}
+				if o != None || wait != 0 {
+					t.Fatalf("%v, in %v", o, wait)
 				}
 				n++
 			}
@@ -237,8 +254,25 @@ func TestRoster_MayCome(t *testing.T) {
 		if _, o, wait := r.MayCome("known", at(time.Second)); o != NotSoSoon || wait != time.Minute {
 			t.Errorf("again: %v, in %v", o, wait)
 		}
-		if r.Forget("known"); come(2*time.Second) == 0 {
-			t.Error("the budget does not refill")
+		r.Forget("known")
+		if before, o, _ := r.MayCome("known", at(2*time.Second)); before != nil || o != None {
+			t.Errorf("once forgotten it is new: %+v, %v", before, o)
+		}
+	}
+}
+
+// However many issuers may be kept, their budget is one that can be counted.
+func TestNewcomerBudget_OfTheLargestSize(t *testing.T) {
+	if math.MaxInt > int64(10*time.Second) && NewcomerBudget(math.MaxInt) != freshness.NewBucket(1, math.MaxInt) {
+		t.Error("it does not refill by one each nanosecond")
+	}
+}
+
+// Departures are remembered in proportion to the size, within bounds.
+func TestRoster_MemoryIsBounded(t *testing.T) {
+	for size, want := range map[int]int{1: 10_000, 100: 10_000, 101: 10_100, 1000: 100_000, 10_000: 1_000_000, 20_000: 1_000_000, math.MaxInt: 1_000_000} {
+		if got := memory(size); got != want {
+			t.Errorf("beside %d members %d, want %d", size, got, want)
 		}
 	}
 }
