@@ -32,31 +32,29 @@ func (c *cacheControl) add(name, arg string) {
 	case "no-cache":
 		// RFC 9111 5.2.2.4: with field names it restricts those fields only,
 		// and none of them is the body. An argument that cannot be read is
-		// no field name.
-		if fields, ok := unquote(arg); !ok || trim(fields) == "" {
+		// not a field name.
+		if trim(unquote(arg)) == "" {
 			c.never = true
 		}
 	case "max-age": // RFC 9111 5.2.2.1
-		d := time.Duration(0)
 		// RFC 9111 5.2: recipients ought to accept an argument in either
 		// form. Invalid freshness information means stale (4.2.1).
-		if digits, ok := unquote(arg); ok {
-			d, _ = seconds(digits)
+		d, _ := seconds(unquote(arg))
+		if c.hasMaxAge {
+			d = min(d, c.maxAge)
 		}
-		if !c.hasMaxAge || d < c.maxAge {
-			c.hasMaxAge, c.maxAge = true, d
-		}
+		c.hasMaxAge, c.maxAge = true, d
 	}
 }
 
 // unquote returns the content of an argument, a token or a quoted-string (RFC
-// 9110 5.6.4). It fails if quotes stand anywhere else than around it.
-func unquote(arg string) (string, bool) {
+// 9110 5.6.4), and "" if quotes stand anywhere else than around it.
+func unquote(arg string) string {
 	if !strings.Contains(arg, `"`) {
-		return arg, true
+		return arg
 	}
 	if arg[0] != '"' || closingQuote(arg) != len(arg)-1 {
-		return "", false
+		return ""
 	}
 	var b strings.Builder
 	for i := 1; i < len(arg)-1; i++ {
@@ -65,11 +63,11 @@ func unquote(arg string) (string, bool) {
 		}
 		b.WriteByte(arg[i])
 	}
-	return b.String(), true
+	return b.String()
 }
 
 // closingQuote returns the index of the quote that ends the quoted-string
-// with which s begins, or -1.
+// with which s begins, or 0, that of the first one, if none does.
 func closingQuote(s string) int {
 	for i := 1; i < len(s); i++ {
 		switch s[i] {
@@ -79,7 +77,7 @@ func closingQuote(s string) int {
 			return i
 		}
 	}
-	return -1
+	return 0
 }
 
 // cutItem splits a list at its first comma outside of a quoted-string. more is
@@ -98,9 +96,7 @@ func cutItem(list string) (item, rest string, more bool) {
 			if !strings.HasSuffix(strings.TrimRight(list[:i], " \t"), "=") {
 				continue
 			}
-			if n := closingQuote(list[i:]); n > 0 {
-				i += n
-			}
+			i += closingQuote(list[i:])
 		}
 	}
 	return list, "", false

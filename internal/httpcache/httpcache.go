@@ -104,9 +104,10 @@ func expires(h http.Header, now time.Time) (d time.Duration, ok bool) {
 		}
 		// RFC 9111 4.2.1 leaves open which of several values counts. The
 		// smallest cannot keep an answer for too long.
-		if !ok || left < d {
-			d, ok = left, true
+		if ok {
+			left = min(left, d)
 		}
+		d, ok = left, true
 	}
 	return d, ok
 }

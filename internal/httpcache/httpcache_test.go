@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// most is what every larger number of seconds counts as.
+const most = 2147483648 * time.Second
+
 // now is when every answer of these tests was received.
 var now = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 
@@ -67,12 +70,14 @@ func TestLifetime(t *testing.T) {
 		{"an escaped character in quotes counts", header(`Cache-Control: max-age="9\0"`), 90 * time.Second, true},
 		{"spaces around a directive do not count", header("Cache-Control: \t max-age = 90 ,"), 90 * time.Second, true},
 		{"empty items are skipped", header("Cache-Control: ,, max-age=90,,"), 90 * time.Second, true},
+		{"an empty item at the start is skipped", header("Cache-Control: ,max-age=90"), 90 * time.Second, true},
 		{"several lines are one list", header("Cache-Control: public", "Cache-Control: max-age=90"), 90 * time.Second, true},
 		{"the smallest of several max-age counts", header("Cache-Control: max-age=90, max-age=30", "Cache-Control: max-age=60"), 30 * time.Second, true},
 		{"s-maxage is for shared caches", header("Cache-Control: s-maxage=5, max-age=90"), 90 * time.Second, true},
 		{"s-maxage alone says nothing", header("Cache-Control: s-maxage=5"), 0, false},
-		{"too large a max-age saturates", header("Cache-Control: max-age=99999999999999999999999999"), longest, true},
-		{"a max-age just above 2^31 saturates", header("Cache-Control: max-age=2147483649"), longest, true},
+		{"too large a max-age saturates", header("Cache-Control: max-age=99999999999999999999999999"), most, true},
+		{"the largest max-age", header("Cache-Control: max-age=2147483647"), most - time.Second, true},
+		{"a max-age just above 2^31 saturates", header("Cache-Control: max-age=2147483649"), most, true},
 
 		{"a max-age without argument is stale", header("Cache-Control: max-age"), 0, true},
 		{"an empty max-age is stale", header("Cache-Control: max-age="), 0, true},
@@ -97,7 +102,9 @@ func TestLifetime(t *testing.T) {
 		{"no-cache with an unreadable argument is no-cache", header(`Cache-Control: no-cache="X, max-age=90`), 0, true},
 
 		{"a comma in quotes does not end a directive", header(`Cache-Control: x="a, no-store", max-age=90`), 90 * time.Second, true},
-		{"an escaped quote does not end quotes", header(`Cache-Control: x="a\", no-store", max-age=90`), 90 * time.Second, true},
+		{"an escaped quote does not end quotes", header(`Cache-Control: x="a\", no-store, b", max-age=90`), 90 * time.Second, true},
+		{"an empty string ends where it begins", header(`Cache-Control: x="", no-store, y="b"`), 0, true},
+		{"a quote at the end of an argument hides nothing", header(`Cache-Control: x=", no-store`), 0, true},
 		{"an unclosed quote hides nothing", header(`Cache-Control: x="a, no-store`), 0, true},
 		{"a quote that opens no argument hides nothing", header(`Cache-Control: x"a, no-store, y"b`), 0, true},
 		{"a name that only begins alike is another", header("Cache-Control: max-age-x=5, no-stores"), 0, false},
@@ -120,7 +127,7 @@ func TestLifetime(t *testing.T) {
 		{"an unreadable Expires beats a readable one", header("Expires: "+at(90*time.Second), "Expires: 0"), 0, true},
 		{"the obsolete date of RFC 850 is read", header("Expires: Sunday, 01-Mar-26 12:01:30 GMT"), 90 * time.Second, true},
 		{"the date of asctime is read", header("Expires: Sun Mar  1 12:01:30 2026"), 90 * time.Second, true},
-		{"an Expires of the year 9999 saturates", header("Expires: Fri, 31 Dec 9999 23:59:59 GMT"), longest, true},
+		{"an Expires of the year 9999 saturates", header("Expires: Fri, 31 Dec 9999 23:59:59 GMT"), most, true},
 		{"max-age overrides Expires", header("Cache-Control: max-age=90", "Expires: 0"), 90 * time.Second, true},
 		{"an unreadable max-age overrides Expires", header("Cache-Control: max-age=x", "Expires: "+at(90*time.Second)), 0, true},
 		{"no-store overrides Expires", header("Cache-Control: no-store", "Expires: "+at(90*time.Second)), 0, true},
@@ -150,7 +157,8 @@ func TestAge(t *testing.T) {
 		{"an unreadable first member spoils its line", header("Age: x, 40"), 0},
 		{"negative is ignored", header("Age: -1"), 0},
 		{"empty is ignored", header("Age:"), 0},
-		{"too large saturates", header("Age: 9223372036854775808"), longest},
+		{"and the next line counts", header("Age:", "Age: 30"), 30 * time.Second},
+		{"too large saturates", header("Age: 9223372036854775808"), most},
 	}
 	for _, tt := range tests {
 		t.Run(tt.rule, func(t *testing.T) {
@@ -176,8 +184,8 @@ func TestRetryAfter(t *testing.T) {
 		{"a fraction is unreadable", header("Retry-After: 1.5"), 0},
 		{"words are unreadable", header("Retry-After: later"), 0},
 		{"the first that can be read counts", header("Retry-After: later", "Retry-After: 5", "Retry-After: 9"), 5 * time.Second},
-		{"too large a number saturates", header("Retry-After: 18446744073709551617"), longest},
-		{"a date of the year 9999 saturates", header("Retry-After: Fri, 31 Dec 9999 23:59:59 GMT"), longest},
+		{"too large a number saturates", header("Retry-After: 18446744073709551617"), most},
+		{"a date of the year 9999 saturates", header("Retry-After: Fri, 31 Dec 9999 23:59:59 GMT"), most},
 	}
 	for _, tt := range tests {
 		t.Run(tt.rule, func(t *testing.T) {
