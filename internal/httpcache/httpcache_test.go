@@ -101,7 +101,7 @@ func TestLifetime(t *testing.T) {
 		{"no-cache with an empty argument is no-cache", header(`Cache-Control: no-cache="", max-age=90`), 0, true},
 		{"no-cache with an unreadable argument is no-cache", header(`Cache-Control: no-cache="X, max-age=90`), 0, true},
 
-		{"a comma in quotes does not end a directive", header(`Cache-Control: x="a, no-store", max-age=90`), 90 * time.Second, true},
+		{"a comma in quotes does not end a directive", header(`Cache-Control: x="a, no-store, b", max-age=90`), 90 * time.Second, true},
 		{"an escaped quote does not end quotes", header(`Cache-Control: x="a\", no-store, b", max-age=90`), 90 * time.Second, true},
 		{"an empty string ends where it begins", header(`Cache-Control: x="", no-store, y="b"`), 0, true},
 		{"a quote at the end of an argument hides nothing", header(`Cache-Control: x=", no-store`), 0, true},
