@@ -123,6 +123,7 @@ func TestLifetime(t *testing.T) {
 		{"Expires 0 is stale", header("Expires: 0"), 0, true},
 		{"an empty Expires is stale", header("Expires:"), 0, true},
 		{"an unreadable Expires is stale", header("Expires: tomorrow"), 0, true},
+		{"the smaller of two Expires counts, where it comes first", header("Expires: "+at(30*time.Second), "Expires: "+at(90*time.Second)), 30 * time.Second, true},
 		{"the smallest of several Expires counts", header("Expires: "+at(90*time.Second), "Expires: "+at(30*time.Second)), 30 * time.Second, true},
 		{"an unreadable Expires beats a readable one", header("Expires: "+at(90*time.Second), "Expires: 0"), 0, true},
 		{"the obsolete date of RFC 850 is read", header("Expires: Sunday, 01-Mar-26 12:01:30 GMT"), 90 * time.Second, true},
