@@ -97,13 +97,9 @@ func (s *snapshot) seeded() bool { return s.fetchedAt == freshness.Never }
 
 // installSeed takes in a set that came with the configuration.
 func (c *cache) installSeed(set *KeySet) {
-	var o order // before any lookup
-	if c.policy.Config().Static {
-		o = math.MaxUint64 // there is nothing newer to ask for
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := &snapshot{loaded: loaded{set: set}, order: o, fetchedAt: freshness.Never}
+	s := &snapshot{loaded: loaded{set: set}, fetchedAt: freshness.Never} // of order 0: before any lookup
 	c.policy.InstallSeed()
 	c.current.Store(s)
 	c.updateQuietUntilLocked(c.clock.now())
@@ -386,7 +382,7 @@ type retained struct {
 // when a key or a skipped entry of the new set has its kid. Keys without a kid
 // are not retained, and no more than a set may have; the newest come first.
 func retain(old *snapshot, set *KeySet, now freshness.Moment, d time.Duration) []retained {
-	if old == nil || d <= 0 {
+	if d <= 0 {
 		return nil
 	}
 	var kept []retained

@@ -51,7 +51,7 @@ func (s *KeySet) choose(h *Header) ([]*Key, verdict) {
 	}
 	c := choice{header: h, algorithm: jws.Named(h.Algorithm)}
 	switch {
-	case c.cannotExist():
+	case h.cannotExist():
 		return nil, missing
 	case h.KeyID == "":
 		return c.among(s.keys)
@@ -137,18 +137,15 @@ const (
 	fits                // the number of them
 )
 
-// cannotExist says that no key can have such a name.
-func (c *choice) cannotExist() bool {
-	return len(c.header.KeyID) > maxKeyID || len(c.header.X5tS256) > maxKeyID || len(c.header.X5t) > maxKeyID
+// cannotExist says that no key can have such a name: there is no point in asking
+// the issuer for it.
+func (h *Header) cannotExist() bool {
+	return len(h.KeyID) > maxKeyID || len(h.X5tS256) > maxKeyID || len(h.X5t) > maxKeyID
 }
 
 // fit compares thumbprints as octets; those that are none, as texts.
 func (c *choice) fit(k *jwk.Key) fit {
-	h := c.header
-	if h.X5tS256 == "" && h.X5t == "" {
-		return silent
-	}
-	result := silent
+	h, result := c.header, silent
 	if h.X5t != "" && (k.HasSHA1 || k.X5t != "") {
 		if result = bySHA1; h.X5t != k.X5t {
 			if c.readThumbprints(); !c.hasSHA1 || !k.HasSHA1 || c.sha1 != k.SHA1 {

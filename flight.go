@@ -370,9 +370,7 @@ func (c *cache) refreshIfDue() (landed <-chan struct{}, wait time.Duration) {
 func (c *cache) pause(ctx context.Context, landed <-chan struct{}, d time.Duration) {
 	var alarm <-chan time.Time
 	if d >= 0 {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		alarm = timer.C
+		alarm = time.After(d)
 	}
 	select {
 	case <-ctx.Done():

@@ -72,12 +72,6 @@ func (s *snapshot) byKeyID(kid string, now freshness.Moment) ([]*Key, verdict) {
 	return nil, missing
 }
 
-// cannotExist says that no key can have such a name: there is no point in asking
-// the issuer for it.
-func (w *wanted) cannotExist() bool {
-	return len(w.header.KeyID) > maxKeyID || len(w.header.X5tS256) > maxKeyID || len(w.header.X5t) > maxKeyID
-}
-
 // name identifies the lookup for the policy. A lookup that names no key is identified by
 // its algorithm, and all unknown algorithms are one, since no key has them.
 func (w *wanted) name() freshness.Name {
@@ -172,7 +166,7 @@ func (c *cache) look(w *wanted, failed bool, gone error) outcome {
 	switch {
 	case c.closed:
 		return outcome{err: c.closedError()}
-	case w.cannotExist():
+	case w.header.cannotExist():
 		return outcome{err: fault.Invalid(fmt.Sprintf("%s not found: its name is longer than %d bytes", naming(w.header), maxKeyID), ErrKeyNotFound)}
 	}
 	now := c.clock.now()
