@@ -68,6 +68,21 @@ func (s *KeySet) choose(h *Header) ([]*Key, verdict) {
 	return nil, missing
 }
 
+// isNamed says that what was chosen for a header that names a key has that name, and
+// does not merely stand in for it because it has no kid or no thumbprint.
+func (s *KeySet) isNamed(h *Header, keys []*Key, v verdict) bool {
+	switch {
+	case v == missing:
+		return false
+	case h.KeyID != "":
+		return len(s.withID(h.KeyID)) > 0
+	case v == chosen:
+		c := choice{header: h}
+		return c.fit(keys[0].parsed) > silent
+	}
+	return true
+}
+
 // reason is the sentinel of a verdict.
 func (v verdict) reason() error {
 	if v == wrongAlg {

@@ -40,19 +40,19 @@ func (s *snapshot) choose(w *wanted, now freshness.Moment) ([]*Key, verdict) {
 
 // chooseFor finds the keys for a token's header: in the set, else among the
 // keys that left it. A retained key with the token's kid takes precedence over keys in
-// the set that have no kid.
+// the set that have no kid, and one with its thumbprint over keys that have none.
 func (s *snapshot) chooseFor(h *Header, now freshness.Moment) ([]*Key, verdict) {
 	if len(s.retained) == 0 || h.KeyID == "" && h.X5tS256 == "" && h.X5t == "" {
 		return s.set.choose(h)
 	}
 	keys, v := s.set.choose(h)
-	if v != missing && (h.KeyID == "" || len(s.set.withID(h.KeyID)) > 0) {
+	if s.set.isNamed(h, keys, v) {
 		return keys, v
 	}
 	for _, r := range s.retained {
 		if now < r.until {
-			if keys, v := r.keys.choose(h); v != missing {
-				return keys, v
+			if left, w := r.keys.choose(h); w != missing && (v == missing || r.keys.isNamed(h, left, w)) {
+				return left, w
 			}
 		}
 	}

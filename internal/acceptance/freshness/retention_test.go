@@ -104,6 +104,24 @@ func TestClient_Retention(t *testing.T) {
 		_, err := c.SigningKeys(t.Context(), jwks.Header{Algorithm: "ES384"}, "")
 		testkit.WantError(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
 	})
+	testkit.Bubble(t, "its thumbprint is worth more than keys without one", func(t *testing.T) {
+		env := testkit.NewEnv(t)
+		first, second := testkit.NewSigner(t, "ES256", "k1"), testkit.NewSigner(t, "ES256", "k2")
+		publish := func(entries ...string) {
+			env.Issuer.SetJWKSFault(jwkstest.Body([]byte(`{"keys":[` + strings.Join(entries, ",") + `]}`)))
+		}
+		c := env.NewClient(jwks.WithRetention(time.Hour))
+		v := testkit.NewSourceVerifier(t, c)
+		token := first.Sign(`{"alg":"ES256","x5t":"t1"}`, always(env))
+		publish(testkit.WithMembers(first.JWK(), `"x5t":"t1"`), second.JWK())
+		testkit.AcceptOnce(t, v, token)
+		publish(second.JWK())
+		testkit.MustRefresh(t, c)
+		testkit.AcceptOnce(t, v, token)
+		testkit.AcceptOnce(t, v, second.Sign(`{"alg":"ES256","x5t":"t2"}`, always(env)))
+		time.Sleep(time.Hour)
+		testkit.RefuseOnce(t, v, token, jwt.ErrTokenSignatureInvalid)
+	})
 	testkit.Bubble(t, "finding it sends no request", func(t *testing.T) {
 		env, c := left(t, time.Hour)
 		env.TakeRequests("")
