@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/seed-22400188/jwks/internal/freshness"
+	"github.com/seed-22400188/jwks/internal/jwk"
+	"github.com/seed-22400188/jwks/internal/jws"
 )
 
 // Freshness must not depend on the wall clock: a jump of it, by NTP or by an
@@ -107,5 +110,226 @@ func TestCall_ResultFirst(t *testing.T) {
 	}
 	if done, err := under.wait(gone, nil); done || !errors.Is(err, context.Canceled) {
 		t.Errorf("gone: %v, %v", done, err)
+	}
+}
+
+// keysOf makes a set of keys without material, each of "kid alg x5t x5t#S256",
+// where "-" is nothing and the last two may be left out.
+func keysOf(texts ...string) *KeySet {
+	set := new(KeySet)
+	for _, text := range texts {
+		part := append(strings.Split(strings.ReplaceAll(text, "-", ""), " "), "", "")
+		thumbprints := &jwk.Thumbprints{X5t: part[2], X5tS256: part[3]}
+		k := &Key{parsed: &jwk.Key{ID: part[0], Thumbprints: thumbprints}, allows: jws.SetOf(part[1:2])}
+		k.alone[0] = k
+		set.insert(k)
+	}
+	return set
+}
+
+// placesOf says where keys are: the index of the list, and the place in it.
+func placesOf(keys []*Key, lists ...*KeySet) string {
+	var places []string
+	for _, k := range keys {
+		for i, list := range lists {
+			if at := slices.Index(list.keys, k); at >= 0 {
+				places = append(places, fmt.Sprint(i, ".", at))
+			}
+		}
+	}
+	return strings.Join(places, " ")
+}
+
+// The set comes first, then the keys that left it, the newest first, each until
+// its end. But the kid of a key that left is worth more than a key without one.
+func TestSnapshot_Choice(t *testing.T) {
+	set := keysOf("a ES256", "b ES384 tb", "c ES256", "c ES256", "- ES256", "- ES512")
+	newer, older := keysOf("x ES256 tx", "again ES256", "b ES256 tb"), keysOf("x ES384 to", "y ES256 ty sy", "y ES256", "a ES256 ta", "w ES384")
+	s := &snapshot{loaded: loaded{set: set}, retained: []retained{{newer, 20}, {older, 10}}}
+	with := func(alg, kid string, thumbprints ...string) *wanted {
+		thumbprints = append(thumbprints, "", "")
+		return &wanted{header: Header{Algorithm: alg, KeyID: kid, X5t: thumbprints[0], X5tS256: thumbprints[1]}}
+	}
+	first := func(kid string) *wanted { return &wanted{header: Header{KeyID: kid}, any: true} }
+	for _, test := range []struct {
+		name   string
+		wanted *wanted
+		now    freshness.Moment
+		want   string
+		ends   verdict
+	}{
+		{"in the set", with("ES256", "a"), 0, "0.0", chosen},
+		{"twice in the set", with("ES256", "c"), 0, "0.2 0.3", chosen},
+		{"in the set, for another algorithm", with("ES256", "b"), 0, "", wrongAlg},
+		{"in the set, with another thumbprint", with("ES384", "b", "other"), 0, "", missing},
+		{"in the set, and what left has the thumbprint too", with("ES384", "", "tb"), 0, "0.1", chosen},
+		{"in the set, and what left allows the algorithm", with("ES256", "", "tb"), 0, "", wrongAlg},
+		{"left, and keys without a kid are there", with("ES256", "y"), 0, "2.1 2.2", chosen},
+		{"left in two sets", with("ES256", "x"), 0, "1.0", chosen},
+		{"left in two sets, for the algorithm of the older", with("ES384", "x"), 0, "", wrongAlg},
+		{"left in two sets, and the newer has ended", with("ES384", "x"), 20, "", missing},
+		{"left lately, to its end", with("ES256", "again"), 19, "1.1", chosen},
+		{"left lately, at its end", with("ES256", "again"), 20, "0.4", chosen},
+		{"left before, to its end", with("ES256", "y"), 9, "2.1 2.2", chosen},
+		{"left before, at its end", with("ES256", "y"), 10, "0.4", chosen},
+		{"left, by x5t", with("ES256", "", "ty"), 0, "2.1", chosen},
+		{"left, by x5t#S256", with("ES256", "", "", "sy"), 0, "2.1", chosen},
+		{"left, by an x5t that it has not and no other can have", with("ES384", "", "other"), 0, "2.4", chosen},
+		{"never there, by an x5t that some cannot be compared with", with("ES256", "", "other"), 0, "0.0 0.2 0.3 0.4", chosen},
+		{"never there, and keys without a kid are", with("ES512", "z"), 0, "0.5", chosen},
+		{"never there, and none is for the algorithm", with("RS256", "z"), 0, "", missing},
+		{"no name, where only one that left allows the algorithm", with("ES384", ""), 0, "0.1", chosen},
+		{"the first of a kid", first("c"), 0, "0.2 0.3", chosen},
+		{"the first of a kid in the set, whatever left", first("a"), 0, "0.0", chosen},
+		{"the first of a kid that left", first("x"), 0, "1.0", chosen},
+		{"the first of several with a kid that left", first("y"), 9, "2.1 2.2", chosen},
+		{"the first of a kid whose time has ended", first("y"), 10, "", missing},
+		{"the first of a kid that was never there", first("z"), 0, "", missing},
+		{"no key at all", &wanted{set: true}, 0, "", chosen},
+		{"the discovery document, with none", &wanted{set: true, document: true}, 0, "", missing},
+	} {
+		keys, v := s.choose(test.wanted, test.now)
+		if got := placesOf(keys, set, newer, older); got != test.want || v != test.ends {
+			t.Errorf("%s: keys %q and verdict %d, want %q and %d", test.name, got, v, test.want, test.ends)
+		}
+	}
+	s.metadata = new(Metadata)
+	if _, v := s.choose(&wanted{set: true, document: true}, 0); v != chosen {
+		t.Errorf("the discovery document: verdict %d", v)
+	}
+}
+
+// The policy remembers a lookup by what decides its answer: two that may be
+// answered differently have two names, and two with one name one answer.
+func TestWanted_Name(t *testing.T) {
+	all := Header{Algorithm: "ES256", KeyID: "k", X5t: "t", X5tS256: "s"}
+	for _, test := range []struct {
+		name   string
+		wanted wanted
+		want   freshness.Name
+	}{
+		{"a kid goes first", wanted{header: all}, freshness.Name{Kind: freshness.KeyID, Text: "k"}},
+		{"then x5t#S256", wanted{header: Header{Algorithm: "ES256", X5t: "t", X5tS256: "s"}}, freshness.Name{Kind: freshness.X5tS256, Text: "s"}},
+		{"then x5t", wanted{header: Header{Algorithm: "ES256", X5t: "t"}}, freshness.Name{Kind: freshness.X5t, Text: "t"}},
+		{"else the algorithm", wanted{header: Header{Algorithm: "ES256"}}, freshness.Name{Kind: freshness.Algorithm, Text: "ES256"}},
+		{"all unknown algorithms are one", wanted{header: Header{Algorithm: "forged"}}, freshness.Name{Kind: freshness.Algorithm}},
+		{"whatever has an empty kid", wanted{any: true}, freshness.Name{Kind: freshness.KeyID}},
+		{"a replacement of a kid's key", wanted{header: all, replacement: true}, freshness.Name{Kind: freshness.Replacement, Text: "ES256 k"}},
+		{"of that of an x5t#S256", wanted{header: Header{Algorithm: "ES256", X5t: "t", X5tS256: "s"}, replacement: true}, freshness.Name{Kind: freshness.Replacement, Text: "ES256 s"}},
+		{"of that of an x5t", wanted{header: Header{Algorithm: "ES256", X5t: "t"}, replacement: true}, freshness.Name{Kind: freshness.Replacement, Text: "ES256 t"}},
+		{"of an algorithm's", wanted{header: Header{Algorithm: "ES256"}, replacement: true}, freshness.Name{Kind: freshness.Replacement, Text: "ES256 "}},
+	} {
+		if got := test.wanted.name(); got != test.want {
+			t.Errorf("%s: %+v, want %+v", test.name, got, test.want)
+		}
+	}
+}
+
+func TestRetain_WhatLeftTheSet(t *testing.T) {
+	const now = 100
+	old := &snapshot{loaded: loaded{set: keysOf("a ES256", "b ES256", "- ES256")}, retained: []retained{
+		{keysOf("c ES256", "d ES256"), now + 1},
+		{keysOf("ended ES256"), now},
+	}}
+	// texts lists what is retained and until when.
+	texts := func(kept []retained) string {
+		var all []string
+		for _, r := range kept {
+			all = append(all, fmt.Sprint(r.keys.ids(), " until ", int64(r.until)))
+		}
+		return strings.Join(all, ", ")
+	}
+	skips := keysOf("a ES256")
+	skips.skipped = []SkippedKey{{KeyID: "b", Err: errors.New("broken")}}
+	for _, test := range []struct {
+		name string
+		set  *KeySet
+		d    time.Duration
+		want string
+	}{
+		{"nothing without retention", keysOf("z ES256"), 0, ""},
+		{"what left now, and what had left before", keysOf("z ES256"), 50, "[a b] until 150, [c d] until 101"},
+		{"for as little as a nanosecond", keysOf("z ES256"), 1, "[a b] until 101, [c d] until 101"},
+		{"not what is still there", keysOf("b ES256"), 50, "[a] until 150, [c d] until 101"},
+		{"nor what is there twice", keysOf("b ES256", "b ES384"), 50, "[a] until 150, [c d] until 101"},
+		{"not what has come back", keysOf("a ES256", "b ES256", "c ES256"), 50, "[d] until 101"},
+		{"no list without a key", keysOf("a ES256", "b ES256", "c ES256", "d ES256"), 50, ""},
+		{"not what is there and not usable", skips, 50, "[c d] until 101"},
+	} {
+		if got := texts(retain(old, test.set, now, test.d)); got != test.want {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+	full := &snapshot{loaded: loaded{set: ed25519Set(t, maxKeys, "full")}, retained: []retained{{keysOf("c ES256"), now + 1}}}
+	if kept := retain(full, keysOf("z ES256"), now, 50); len(kept) != 1 || len(kept[0].keys.keys) != maxKeys {
+		t.Errorf("of a full set and a key %d lists are retained", len(kept))
+	}
+}
+
+// What an event tells of a refresh: kids that came and went, and those whose keys
+// are others.
+func TestChanges_ByKeyID(t *testing.T) {
+	read := func(entries ...string) *snapshot {
+		set, err := ParseKeySet([]byte(`{"keys":[` + strings.Join(entries, ",") + `]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &snapshot{loaded: loaded{set: set}}
+	}
+	entry := func(kid string, key int) string {
+		x := []string{"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw", "_FHNjmIYoaONpH7QAjDwWAgW7RO6MwOsXeuRFUiQgCU"}[key]
+		return fmt.Sprintf(`{"kty":"OKP","crv":"Ed25519","kid":%q,"x":%q}`, kid, x)
+	}
+	last := read(entry("stays", 0), entry("goes", 0), entry("goes", 1), entry("is replaced", 0), entry("grows", 0))
+	next := read(entry("stays", 0), entry("is replaced", 1), entry("grows", 0), entry("grows", 1), entry("comes", 0), entry("comes", 1))
+	for _, test := range []struct {
+		name       string
+		last, next *snapshot
+		want       string
+	}{
+		{"the first set", nil, next, "[stays is replaced grows comes] [] []"},
+		{"the same", last, last, "[] [] []"},
+		{"another", last, next, "[comes] [goes] [is replaced grows]"},
+		{"and back", next, last, "[goes] [comes] [is replaced grows]"},
+	} {
+		added, removed, changed := changes(test.last, test.next)
+		if got := fmt.Sprint(added, removed, changed); got != test.want {
+			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
+	}
+}
+
+// An entry that is not used is told when it comes, or for another reason than
+// before; and one that nobody should see apart from the others.
+func TestNewlySkipped_ToldOnce(t *testing.T) {
+	entry := func(kid string, err error) SkippedKey { return SkippedKey{KeyID: kid, Err: err} }
+	with := func(entries ...SkippedKey) *snapshot {
+		return &snapshot{loaded: loaded{set: &KeySet{skipped: entries}}}
+	}
+	leaked, short, long := fmt.Errorf("d is there: %w", jwk.ErrSecret), errors.New("too short"), errors.New("too long")
+	last := with(entry("a", short), entry("b", leaked))
+	for _, test := range []struct {
+		name          string
+		last          *snapshot
+		secret, other string
+	}{
+		{"the first set tells all", nil, "[b d]", "[a c]"},
+		{"what was told is not told again", last, "[d]", "[c]"},
+		{"another reason is told", with(entry("a", long), entry("b", short)), "[b d]", "[a c]"},
+		{"another kid is told", with(entry("", short), entry("", leaked)), "[b d]", "[a c]"},
+	} {
+		secret, others := newlySkipped(test.last, with(entry("a", short), entry("b", leaked), entry("c", long), entry("d", leaked)))
+		for _, list := range []struct {
+			got  []SkippedKey
+			want string
+		}{{secret, test.secret}, {others, test.other}} {
+			kids := []string{}
+			for _, e := range list.got {
+				kids = append(kids, e.KeyID)
+			}
+			if fmt.Sprint(kids) != list.want {
+				t.Errorf("%s: %v, want %s", test.name, kids, list.want)
+			}
+		}
 	}
 }

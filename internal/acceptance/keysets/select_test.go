@@ -3,6 +3,7 @@ package keysets
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/seed-22400188/jwks"
@@ -56,6 +57,14 @@ func TestKeySet_Selection(t *testing.T) {
 		{"no identifier, several keys for the algorithm", twice, jwks.Header{Algorithm: "ES256"}, "01", nil},
 		{"no identifier, four keys for the algorithm", slices.Concat(twice, set[1:2], twice2), jwks.Header{Algorithm: "ES256"}, "0134", nil},
 		{"no identifier, five keys for the algorithm", slices.Concat(twice, set[:1], twice2), jwks.Header{Algorithm: "ES256"}, "", jwks.ErrKeyNotFound},
+		{"no identifier, keys with a kid and without", slices.Concat(bare[:1], set[:1]), jwks.Header{Algorithm: "ES256"}, "01", nil},
+		{"an x5t alone that contradicts the kid", set, jwks.Header{Algorithm: "ES256", KeyID: "a", X5t: "tb"}, "", jwks.ErrKeyNotFound},
+		{"a kid as long as one may be", bare[:1], jwks.Header{Algorithm: "ES256", KeyID: strings.Repeat("z", 256)}, "0", nil},
+		{"a kid that is too long for a key", bare[:1], jwks.Header{Algorithm: "ES256", KeyID: strings.Repeat("z", 257)}, "", jwks.ErrKeyNotFound},
+		{"an x5t as long as one may be", bare[:1], jwks.Header{Algorithm: "ES256", X5t: strings.Repeat("z", 256)}, "0", nil},
+		{"an x5t that is too long for a key", bare[:1], jwks.Header{Algorithm: "ES256", X5t: strings.Repeat("z", 257)}, "", jwks.ErrKeyNotFound},
+		{"an x5t#S256 as long as one may be", bare[:1], jwks.Header{Algorithm: "ES256", X5tS256: strings.Repeat("z", 256)}, "0", nil},
+		{"an x5t#S256 that is too long for a key", bare[:1], jwks.Header{Algorithm: "ES256", X5tS256: strings.Repeat("z", 257)}, "", jwks.ErrKeyNotFound},
 		{"a kid that no key has, five keys without one", bare, jwks.Header{Algorithm: "ES256", KeyID: "z"}, "", jwks.ErrKeyNotFound},
 		{"one of five, by x5t", slices.Concat(twice, twice2, []string{named("ES256", "k", "t5", "")}), jwks.Header{Algorithm: "ES256", KeyID: "k", X5t: "t5"}, "4012", nil},
 		{"a key that does not allow the algorithm, by kid", set, jwks.Header{Algorithm: "ES256", KeyID: "b"}, "", jwks.ErrAlgorithmNotAllowed},
