@@ -190,22 +190,13 @@ func (c *choice) allows(k *Key) bool { return c.header.Algorithm == "" || k.allo
 
 // named chooses among the keys with the token's kid.
 func (c *choice) named(keys []*Key) ([]*Key, verdict) {
-	if len(keys) == 1 { // nearly always
-		switch {
-		case c.fit(keys[0].parsed) == excluded:
-			return nil, missing
-		case !c.allows(keys[0]):
-			return nil, wrongAlg
-		}
-		return keys, chosen
-	}
 	var found candidates
 	there := false
 	for _, k := range keys {
 		if f := c.fit(k.parsed); f != excluded {
 			there = true
-			if c.allows(k) && found.add(f, k) {
-				break
+			if c.allows(k) {
+				found.add(f, k)
 			}
 		}
 	}
@@ -225,7 +216,10 @@ func (c *choice) among(keys []*Key) ([]*Key, verdict) {
 	for _, k := range keys {
 		f := c.fit(k.parsed)
 		there = there || f > silent
-		if f != excluded && c.allows(k) && found.add(f, k) || unnamed && found.more {
+		if f != excluded && c.allows(k) {
+			found.add(f, k)
+		}
+		if unnamed && found.more {
 			break
 		}
 	}
@@ -252,15 +246,14 @@ type candidates struct {
 	more bool // than these are silent
 }
 
-// add takes a key in, and says whether better ones cannot come.
-func (c *candidates) add(f fit, k *Key) (full bool) {
+// add takes a key in.
+func (c *candidates) add(f fit, k *Key) {
 	if c.n[f] < maxCandidates {
 		c.keys[f][c.n[f]] = k
 		c.n[f]++
 	} else if f == silent {
 		c.more = true
 	}
-	return c.n[bySHA256] == maxCandidates
 }
 
 // best lists the keys, those that fit best first, down to a fit. It allocates

@@ -266,6 +266,34 @@ func TestRetain_WhatLeftTheSet(t *testing.T) {
 	}
 }
 
+// Kids with more keys than a token is tried with are told, the first four by name.
+func TestKeySet_Untried(t *testing.T) {
+	of := func(n int, kids string) (texts []string) {
+		for _, kid := range strings.Fields(kids) {
+			texts = append(texts, slices.Repeat([]string{kid + " ES256"}, n)...)
+		}
+		return texts
+	}
+	const each = `: 5 keys share it, and a token is tried with 4`
+	for _, test := range []struct {
+		set  *KeySet
+		want string
+	}{
+		{keysOf(of(4, "a b c d e f")...), ""},
+		{keysOf(slices.Concat(of(1, "a"), of(5, "b"))...), `kid "b"` + each},
+		{keysOf(of(5, "a b c d")...), `kid "a"` + each + `; "b"` + each + `; "c"` + each + `; "d"` + each},
+		{keysOf(of(5, "a b c d e")...), `kid "a"` + each + `; "b"` + each + `; "c"` + each + `; "d"` + each + "; and 1 more"},
+	} {
+		got := ""
+		if err := test.set.untried(); err != nil {
+			got = err.Error()
+		}
+		if got != test.want {
+			t.Errorf("got  %s\nwant %s", got, test.want)
+		}
+	}
+}
+
 // What an event tells of a refresh: kids that came and went, and those whose keys
 // are others.
 func TestChanges_ByKeyID(t *testing.T) {

@@ -102,3 +102,26 @@ func TestFetchError_SaysWhereWhyAndWhen(t *testing.T) {
 		}
 	}
 }
+
+func TestVerdict_Texts(t *testing.T) {
+	long := Header{Algorithm: "ES256", KeyID: "k", X5tS256: "s", X5t: "t"}
+	for _, test := range []struct {
+		verdict verdict
+		header  Header
+		want    string
+	}{
+		{wrongAlg, long, `key "k" does not allow alg "ES256"`},
+		{missing, long, `key "k" not found`},
+		{missing, Header{Algorithm: "ES256", X5tS256: "s", X5t: "t"}, `key with x5t#S256 "s" not found`},
+		{missing, Header{Algorithm: "ES256", X5t: "t"}, `key with x5t "t" not found`},
+		{missing, Header{Algorithm: "ES256"}, `no key for alg "ES256"`},
+		{ambiguous, Header{Algorithm: "ES256"}, `the token names no key, and more than 4 allow alg "ES256"`},
+	} {
+		if got := test.verdict.describe(test.header); got != test.want {
+			t.Errorf("got  %s\nwant %s", got, test.want)
+		}
+	}
+	if text := naming(Header{}); text != "key" {
+		t.Errorf("no name: %q", text)
+	}
+}

@@ -296,12 +296,13 @@ func mayBeReplaced(err error) bool {
 // signer returns the key that verifies the signature. The error tells apart no
 // key, no key for the algorithm, and a bad signature.
 func signer(t *compact.Token, candidates []*Key) (*Key, error) {
-	usable, tried, left, price, nameless := 0, 0, 0, 0, false
+	tried, left, price := 0, 0, 0
+	var usable, nameless bool // any, and the last that was tried
 	for _, k := range candidates {
 		if isUnusable(k) { // from a source that is not ours
 			continue
 		}
-		usable++
+		usable = true
 		if !k.allows.Has(t.Algorithm) {
 			continue
 		}
@@ -321,7 +322,7 @@ func signer(t *compact.Token, candidates []*Key) (*Key, error) {
 		more += ", and " + show.Count(left, "more key") + " not tried: checking them would cost too much"
 	}
 	switch {
-	case usable == 0:
+	case !usable:
 		return nil, fault.Invalid("the key source has no "+naming(h), ErrKeyNotFound)
 	case tried == 0:
 		return nil, fault.Invalid(wrongAlg.describe(h), ErrAlgorithmNotAllowed)
@@ -357,7 +358,6 @@ func (v *Verifier) verifyCached(ctx context.Context, t *Token, w *witness) (*Tok
 		w.verifies(key)
 		switch policy, undecided := v.policies.of(ctx, key.binding, t.claims.Issuer, t.claims.Tenant); {
 		case undecided != nil:
-			w.refuse(undecided)
 			return nil, undecided
 		case policy != t.policy:
 			v.cache.Remove(t.Raw())
@@ -387,7 +387,7 @@ func (v *Verifier) verifyCached(ctx context.Context, t *Token, w *witness) (*Tok
 // a new reading of the same entry made.
 func sameKey(candidates []*Key, key *Key) *Key {
 	for _, k := range candidates[:min(len(candidates), maxCandidates)] {
-		if k == key || k != nil && k.parsed != nil && k.sameAs(key) {
+		if !isUnusable(k) && k.sameAs(key) {
 			return k
 		}
 	}

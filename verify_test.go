@@ -2,15 +2,18 @@ package jwks
 
 import (
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/seed-22400188/jwks/internal/binding"
+	"github.com/seed-22400188/jwks/internal/compact"
 	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/jwk"
 	"github.com/seed-22400188/jwks/internal/jws"
@@ -235,5 +238,190 @@ func TestVerify_CachesHeadersOfGoodTokens(t *testing.T) {
 	}
 	if err := verify(s.token(boundPayload)); err != nil {
 		t.Errorf("a good token after it: %v", err)
+	}
+}
+
+// readAgain is another reading of a key, which has a price.
+func readAgain(k *Key, price int32) *Key {
+	return &Key{parsed: k.parsed, verifier: k.verifier, allows: k.allows, binding: k.binding, price: price}
+}
+
+// opened takes a token apart.
+func opened(t *testing.T, token string) *compact.Token {
+	t.Helper()
+	o := new(compact.Token)
+	if err := o.Open(token, 1<<14, new([]byte), compact.NewHeaderCache(compact.FewHeaders)); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// A token is tried with at most four keys, and with no more of them than two checks
+// with the dearest key cost. The first is always tried.
+func TestSigner_WhatItTries(t *testing.T) {
+	const half = maxPrice / 2
+	s, nameless := newEdSigner(t, "k1", nil), newEdSigner(t, "", nil)
+	good := func(price int32) *Key { return readAgain(s.key, price) }
+	bad := func(price int32) *Key { return readAgain(newEdSigner(t, "k1", nil).key, price) }
+	other := &Key{parsed: new(jwk.Key), allows: jws.Set(0).With(jws.ES256), price: maxPrice}
+	token := opened(t, s.token("{}"))
+	sentinel := map[string]error{"does not allow": ErrAlgorithmNotAllowed, "has no": ErrKeyNotFound, "does not verify": jwt.ErrTokenSignatureInvalid}
+	for _, test := range []struct {
+		name string
+		keys []*Key
+		want string // the error; "" where the last that is good verifies
+	}{
+		{"none", nil, `the key source has no key "k1"`},
+		{"none that can be used", []*Key{nil, {}}, `the key source has no key "k1"`},
+		{"none for the algorithm", []*Key{other, nil, other}, `key "k1" does not allow alg "EdDSA"`},
+		{"one", []*Key{good(1)}, ""},
+		{"one of another type first", []*Key{other, nil, good(1)}, ""},
+		{"one that is not the signer's", []*Key{bad(1)}, `the signature does not verify with key "k1"`},
+		{"two, and neither is", []*Key{bad(1), other, bad(1)}, `the signature does not verify with any of 2 candidates for key "k1"`},
+		{"the fourth", []*Key{bad(1), bad(1), bad(1), good(1)}, ""},
+		{"the fifth", []*Key{bad(1), bad(1), bad(1), bad(1), good(1)}, `the signature does not verify with any of 4 candidates for key "k1", and 1 more key not tried: checking them would cost too much`},
+		{"the second that is as dear as can be", []*Key{bad(half), good(half)}, ""},
+		{"the first, however dear", []*Key{good(maxPrice + 1)}, ""},
+		{"the second, when that is too much", []*Key{bad(half), good(half + 1)}, `the signature does not verify with key "k1", and 1 more key not tried: checking them would cost too much`},
+		{"what comes after one that is too dear", []*Key{bad(half), bad(half), bad(half), good(0)}, `the signature does not verify with any of 2 candidates for key "k1", and 2 more keys not tried: checking them would cost too much`},
+		{"a key for another algorithm costs nothing", []*Key{bad(half), other, good(half)}, ""},
+		{"keys without a kid in its place", []*Key{nameless.key}, `key "k1" not found, and the signature does not verify with any key without a kid`},
+	} {
+		got, err := signer(token, test.keys)
+		if test.want == "" {
+			if err != nil || got.price != test.keys[len(test.keys)-1].price || got.verifier == nil {
+				t.Errorf("%s: %v", test.name, err)
+			}
+			continue
+		}
+		if got != nil || !errors.Is(err, ErrTokenInvalid) || err.Error() != "jwks: token invalid: "+test.want {
+			t.Errorf("%s: %v, want %s", test.name, err, test.want)
+		}
+		for text, is := range sentinel {
+			if strings.Contains(test.want, text) && !errors.Is(err, is) {
+				t.Errorf("%s: %v is not %v", test.name, err, is)
+			}
+		}
+	}
+	if _, err := signer(opened(t, s.sign(`{"alg":"EdDSA"}`, "{}")), []*Key{nameless.key}); err == nil || err.Error() != "jwks: token invalid: the signature does not verify with key" {
+		t.Errorf("no kid, a key without one: %v", err)
+	}
+	for _, test := range []struct {
+		prices []int32
+		want   int
+	}{{nil, 0}, {[]int32{maxPrice + 1}, 1}, {[]int32{half, half}, 2}, {[]int32{half, half + 1}, 1}, {[]int32{half, half, 1}, 2}, {[]int32{1, 1, 1, 1}, 4}, {[]int32{1, 1, 1, 1, 1}, 4}} {
+		var keys []*Key
+		for _, price := range test.prices {
+			keys = append(keys, &Key{price: price})
+		}
+		if got := affordable(keys); got != test.want {
+			t.Errorf("of keys that cost %d, %d are affordable, want %d", test.prices, got, test.want)
+		}
+	}
+}
+
+// restless is a source whose every look brings another key.
+type restless struct {
+	fakeSource
+	fresh func() *Key
+}
+
+func (s *restless) recheck(context.Context, Header, string, []*Key, order) ([]*Key, error) {
+	s.rechecks++
+	return []*Key{s.fresh()}, nil
+}
+
+func TestVerify_LooksAgainThreeTimes(t *testing.T) {
+	signer := newEdSigner(t, "k1", nil)
+	for _, at := range []int{3, 4} {
+		source := &restless{fakeSource: fakeSource{keys: []*Key{newEdSigner(t, "k1", nil).key}}}
+		source.fresh = func() *Key {
+			if source.rechecks == at {
+				return signer.key
+			}
+			return newEdSigner(t, "k1", nil).key
+		}
+		v := verifierOf(t, &source.fakeSource, WithoutIssuerCheck())
+		v.rechecker = source
+		_, err := v.Verify(t.Context(), signer.token(boundPayload))
+		if (err == nil) != (at == 3) || source.rechecks != 3 {
+			t.Errorf("with a key that comes at look %d: %v after %d looks", at, err, source.rechecks)
+		}
+	}
+}
+
+// forgetful is a prepared key that does something before it agrees.
+type forgetful func()
+
+func (f forgetful) Prepare(crypto.PublicKey) PreparedKey { return f }
+
+func (f forgetful) Verify(string, string, []byte) bool { f(); return true }
+
+// The function of ForIssuerFunc is asked about an issuer while a token is being
+// verified, and may be asked anew before that has ended.
+func TestVerify_AnswersThatChange(t *testing.T) {
+	a, b := newEdSigner(t, "k1", binding.New("https://issuer.example", nil)), newEdSigner(t, "k1", binding.New("https://b.example", nil))
+	answer := map[string][]VerifierOption{}
+	verifier := func(keys ...*Key) *Verifier {
+		return verifierOf(t, &fakeSource{keys: keys}, WithoutIssuerCheck(), ForIssuerFunc(func(_ context.Context, issuer string) ([]VerifierOption, error) {
+			if opts, ok := answer[issuer]; ok {
+				return opts, nil
+			}
+			return nil, errors.New("down")
+		}))
+	}
+	t.Run("the algorithms of the last answer decide", func(t *testing.T) {
+		for _, last := range []string{"EdDSA", "ES256"} {
+			answer["https://issuer.example"] = []VerifierOption{WithAlgorithms("EdDSA")}
+			k := readAgain(a.key, 1)
+			v := verifier(k)
+			k.acceleration = &acceleration{by: forgetful(func() {
+				answer["https://issuer.example"] = []VerifierOption{WithAlgorithms(last)}
+				v.policies.atRun.known.Purge()
+			})}
+			_, err := v.Verify(t.Context(), a.token(boundPayload))
+			if (err == nil) != (last == "EdDSA") || err != nil && !errors.Is(err, ErrAlgorithmNotAllowed) {
+				t.Errorf("%s: %v", last, err)
+			}
+		}
+	})
+	t.Run("a key that was not tried leaves the token undecided", func(t *testing.T) {
+		delete(answer, "https://issuer.example")
+		answer["https://b.example"] = nil
+		for name, keys := range map[string][]*Key{"first": {a.key, b.key}, "last": {b.key, a.key}} {
+			if _, err := verifier(keys...).Verify(t.Context(), a.token(boundPayload)); !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrTokenInvalid) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		answer["https://issuer.example"] = []VerifierOption{WithAlgorithms("ES256")}
+		if _, err := verifier(a.key, b.key).Verify(t.Context(), a.token(boundPayload)); !errors.Is(err, jwt.ErrTokenSignatureInvalid) {
+			t.Errorf("a key that must not verify it: %v", err)
+		}
+		if _, err := verifier(a.key).Verify(t.Context(), a.token(boundPayload)); !errors.Is(err, ErrAlgorithmNotAllowed) {
+			t.Errorf("no other key: %v", err)
+		}
+	})
+}
+
+// A token that verified before stays verified by its key or a new reading of it,
+// if that would still be tried.
+func TestSameKey_AmongCandidates(t *testing.T) {
+	s, o := newEdSigner(t, "k1", nil), newEdSigner(t, "k1", nil)
+	again := readAgain(s.key, 1)
+	for _, test := range []struct {
+		name       string
+		candidates []*Key
+		want       *Key
+	}{
+		{"none", nil, nil},
+		{"itself", []*Key{o.key, s.key}, s.key},
+		{"read again", []*Key{o.key, again}, again},
+		{"others", []*Key{o.key, nil, {}}, nil},
+		{"the fourth", []*Key{nil, {}, o.key, s.key}, s.key},
+		{"the fifth", []*Key{nil, {}, o.key, o.key, s.key}, nil},
+	} {
+		if got := sameKey(test.candidates, s.key); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
 	}
 }

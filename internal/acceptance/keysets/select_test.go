@@ -65,6 +65,14 @@ func TestKeySet_Selection(t *testing.T) {
 		{"an x5t that is too long for a key", bare[:1], jwks.Header{Algorithm: "ES256", X5t: strings.Repeat("z", 257)}, "", jwks.ErrKeyNotFound},
 		{"an x5t#S256 as long as one may be", bare[:1], jwks.Header{Algorithm: "ES256", X5tS256: strings.Repeat("z", 256)}, "0", nil},
 		{"an x5t#S256 that is too long for a key", bare[:1], jwks.Header{Algorithm: "ES256", X5tS256: strings.Repeat("z", 257)}, "", jwks.ErrKeyNotFound},
+		{"several with the kid, and none with the thumbprint", []string{named("ES256", "k", "t1", ""), named("ES256", "k", "t2", "")}, jwks.Header{Algorithm: "ES256", KeyID: "k", X5t: "t3"}, "", jwks.ErrKeyNotFound},
+		{"several with the kid, and none for the algorithm", twice, jwks.Header{Algorithm: "ES384", KeyID: "k"}, "", jwks.ErrAlgorithmNotAllowed},
+		{"those with the thumbprint come before those without one", slices.Concat(twice, twice2, []string{named("ES256", "k", "", "s1"), named("ES256", "k", "t1", "")}),
+			jwks.Header{Algorithm: "ES256", KeyID: "k", X5t: "t1", X5tS256: "s1"}, "4501", nil},
+		{"zeros are not the thumbprint of a key whose own cannot be read", []string{named("ES256", "1", "t", "s")}, jwks.Header{Algorithm: "ES256", X5t: strings.Repeat("A", 27)}, "", jwks.ErrKeyNotFound},
+		{"nor as x5t#S256", []string{named("ES256", "1", "t", "s")}, jwks.Header{Algorithm: "ES256", X5tS256: strings.Repeat("A", 43)}, "", jwks.ErrKeyNotFound},
+		{"what cannot be read is not a thumbprint of zeros", []string{named("ES256", "1", strings.Repeat("A", 27), "")}, jwks.Header{Algorithm: "ES256", X5t: "t"}, "", jwks.ErrKeyNotFound},
+		{"nor that as x5t#S256", []string{named("ES256", "1", "", strings.Repeat("A", 43))}, jwks.Header{Algorithm: "ES256", X5tS256: "s"}, "", jwks.ErrKeyNotFound},
 		{"a kid that no key has, five keys without one", bare, jwks.Header{Algorithm: "ES256", KeyID: "z"}, "", jwks.ErrKeyNotFound},
 		{"one of five, by x5t", slices.Concat(twice, twice2, []string{named("ES256", "k", "t5", "")}), jwks.Header{Algorithm: "ES256", KeyID: "k", X5t: "t5"}, "4012", nil},
 		{"a key that does not allow the algorithm, by kid", set, jwks.Header{Algorithm: "ES256", KeyID: "b"}, "", jwks.ErrAlgorithmNotAllowed},
@@ -140,7 +148,7 @@ func TestKeySet_TokensWithoutKeyID(t *testing.T) {
 // Choosing a key costs no memory where there is one.
 func TestKeySet_SelectionAllocatesNothing(t *testing.T) {
 	set := testkit.ParseKeys(t, testkit.WithMembers(testkit.NewSigner(t, "ES256", "a").JWK(), `"x5t":"ta"`), testkit.NewSigner(t, "ES384", "b").JWK())
-	for _, h := range []jwks.Header{{Algorithm: "ES256", KeyID: "a"}, {Algorithm: "ES256", X5t: "ta"}, {Algorithm: "ES384"}} {
+	for _, h := range []jwks.Header{{Algorithm: "ES256", KeyID: "a"}, {Algorithm: "ES256", KeyID: "a", X5t: "ta"}, {Algorithm: "ES256", X5t: "ta"}, {Algorithm: "ES384"}} {
 		if n := testing.AllocsPerRun(100, func() { _, _ = set.SigningKeys(t.Context(), h, "") }); n != 0 {
 			t.Errorf("%+v: %v allocations", h, n)
 		}
