@@ -113,9 +113,6 @@ func checkHeader(h http.Header) (fit http.Header, ok bool) {
 		return nil, false
 	}
 	etag, lastModified := httpcache.Validators(h)
-	if sendable(etag) == (h["Etag"] != nil) && sendable(lastModified) == (h["Last-Modified"] != nil) {
-		return h, true
-	}
 	h = h.Clone() // it may be the user's
 	if !sendable(etag) {
 		h.Del("ETag")
@@ -262,6 +259,9 @@ func ended(ctx context.Context) bool {
 // errTooLong says that a body is longer than its limit.
 var errTooLong = errors.New("too long")
 
+// maxEmptyReads is how many times in a row a body may give nothing, as for bufio.
+const maxEmptyReads = 100
+
 // readBody reads the whole body, which has at most limit bytes, and at most
 // one byte more than that.
 func readBody(ctx context.Context, resp *http.Response, limit int64) ([]byte, error) {
@@ -269,7 +269,7 @@ func readBody(ctx context.Context, resp *http.Response, limit int64) ([]byte, er
 	if declared > limit {
 		return nil, errTooLong
 	}
-	buf := make([]byte, 0, nextSize(0, declared, limit))
+	var buf []byte
 	for empty := 0; ; {
 		// A body that a transport of the user's made may trickle on without a
 		// look at the context.
@@ -289,8 +289,8 @@ func readBody(ctx context.Context, resp *http.Response, limit int64) ([]byte, er
 			return nil, errTooLong
 		case err == io.EOF:
 			// net/http checks the length itself; other transports may not. 0
-			// is what they say who do not know it.
-			if declared > 0 && int64(len(buf)) < declared {
+			// and -1 are what they say who do not know it.
+			if int64(len(buf)) < declared {
 				return nil, io.ErrUnexpectedEOF
 			}
 			return buf, nil
@@ -299,7 +299,7 @@ func readBody(ctx context.Context, resp *http.Response, limit int64) ([]byte, er
 		}
 		if empty++; n > 0 {
 			empty = 0
-		} else if empty > 100 {
+		} else if empty > maxEmptyReads {
 			return nil, io.ErrNoProgress
 		}
 	}

@@ -252,6 +252,7 @@ func TestAnswer(t *testing.T) {
 		{rule: "one byte above the limit is too much", status: 200, body: strings.Repeat("a", 1025), length: -1, err: "longer than the limit of 1024 bytes"},
 		{rule: "a declared length above the limit is too much", status: 200, body: doc, length: 1025, err: "longer than the limit of 1024 bytes"},
 		{rule: "a body shorter than declared is no document", status: 200, body: doc, length: 100, err: "unexpected EOF"},
+		{rule: "nor is an empty one, where a byte was declared", status: 200, length: 1, err: "unexpected EOF"},
 		{rule: "201 is refused", status: 201, body: doc, err: "answered 201 Created, expected 200"},
 		{rule: "204 is refused", status: 204, err: "answered 204 No Content, expected 200"},
 		{rule: "206 is refused", status: 206, body: doc, err: "answered 206 Partial Content, expected 200"},

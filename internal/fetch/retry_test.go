@@ -60,6 +60,7 @@ func TestRetries(t *testing.T) {
 
 		{rule: "400 is not tried again", stumbled: -1, retries: 2, answers: []roundTrip{status(400)}, err: "answered 400"},
 		{rule: "401 is not tried again", stumbled: -1, retries: 2, answers: []roundTrip{status(401)}, err: "answered 401"},
+		{rule: "499 is not tried again", stumbled: -1, retries: 2, answers: []roundTrip{status(499)}, err: "answered 499"},
 		{rule: "404 is not tried again", stumbled: -1, retries: 2, answers: []roundTrip{status(404)}, err: "answered 404"},
 		{rule: "410 is not tried again", stumbled: -1, retries: 2, answers: []roundTrip{status(410)}, err: "answered 410"},
 		{rule: "204 is not tried again", stumbled: -1, retries: 2, answers: []roundTrip{status(204)}, err: "answered 204"},
@@ -181,6 +182,17 @@ func TestTimeouts(t *testing.T) {
 			return ctx, cancel
 		}, "cancelled", false},
 		{"the user's client", &http.Client{Transport: roundTrip(hang), Timeout: 2 * time.Second}, nil, "no answer within 2s, the Timeout of the HTTP client", true},
+		{"the user's client, at once", &http.Client{Transport: roundTrip(hang), Timeout: 1}, nil, "no answer within 1ns, the Timeout of the HTTP client", true},
+		{"a transport of the user's client before that", &http.Client{Timeout: 4 * time.Second, Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			time.Sleep(3 * time.Second)
+			return nil, os.ErrDeadlineExceeded
+		})}, nil, `"i/o timeout"`, true},
+		{"a fetch that is cancelled in its second attempt", client(hang), func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			time.AfterFunc(7*time.Second, cancel)
+			return ctx, cancel
+		}, "cancelled", false},
+		{"two attempts", client(hang), nil, "no answer within 5s, 2 attempts: see WithTimeout", true},
 		{"a transport with a timeout of its own", client(func(*http.Request) (*http.Response, error) {
 			return nil, context.DeadlineExceeded
 		}), nil, `"context deadline exceeded"`, true},
@@ -188,7 +200,7 @@ func TestTimeouts(t *testing.T) {
 			return nil, errors.Join(errors.New("pool closed"), context.Canceled)
 		}), nil, `"pool closed\ncontext canceled"`, false},
 	}
-	retried := map[string]bool{"the second attempt": true, "all attempts": true}
+	retries := map[string]int{"the second attempt": 2, "all attempts": 2, "a fetch that is cancelled in its second attempt": 2, "two attempts": 1}
 	for _, tt := range tests {
 		t.Run(tt.rule, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -199,8 +211,8 @@ func TestTimeouts(t *testing.T) {
 					defer cancel()
 				}
 				cfg, r := Config{Client: tt.client, Timeout: 5 * time.Second, MaxSize: 10}, Request{URL: docURL}
-				if retried[tt.rule] {
-					cfg.Retries, r.Budget = 2, 15*time.Second
+				if n := retries[tt.rule]; n > 0 {
+					cfg.Retries, r.Budget = n, 15*time.Second
 				}
 				_, err := New(cfg).Get(ctx, r)
 				e := mustFail(t, err) // it also checks for errors of the context package
