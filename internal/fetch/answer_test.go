@@ -45,8 +45,13 @@ func TestContentEncoding_OnlyWhatWasAskedFor(t *testing.T) {
 			}
 		})
 	}
+	// A date is a condition as well.
+	resp, err := New(config(status(304))).Get(t.Context(), Request{URL: docURL, LastModified: "Sun, 01 Mar 2026 12:00:00 GMT"})
+	if err != nil || !resp.NotModified {
+		t.Errorf("304 to a date: %v, %v", resp, err)
+	}
 	// An answer without a body, or with another status, has nothing to decode.
-	resp, err := New(config(status(304, "Content-Encoding", "br"))).Get(t.Context(), Request{URL: docURL, ETag: `"1"`})
+	resp, err = New(config(status(304, "Content-Encoding", "br"))).Get(t.Context(), Request{URL: docURL, ETag: `"1"`})
 	if err != nil || !resp.NotModified {
 		t.Errorf("304: %v, %v", resp, err)
 	}
@@ -135,7 +140,7 @@ func TestCacheControl_OfRequests(t *testing.T) {
 		{"none", Request{}, ""},
 		{"the TTL", Request{MaxAge: 15 * time.Minute}, "max-age=900"},
 		{"whole seconds", Request{MaxAge: 90*time.Second + 900*time.Millisecond}, "max-age=90"},
-		{"less than one", Request{MaxAge: time.Millisecond}, "max-age=0"},
+		{"less than one", Request{MaxAge: 1}, "max-age=0"},
 		{"beside validators", Request{MaxAge: time.Minute, ETag: `"1"`}, "max-age=60"},
 		{"no-cache", Request{NoCache: true}, "no-cache"},
 		{"no-cache wins", Request{NoCache: true, MaxAge: time.Minute}, "no-cache"},
@@ -156,6 +161,7 @@ func TestSniff(t *testing.T) {
 	for _, test := range []struct{ name, body, contentType, want string }{
 		{"a JSON object", `{"keys":[]}`, "application/json", ""},
 		{"with other types that hold JSON", ` {`, "application/jwk-set+json; charset=utf-8", ""},
+		{"with a type in capitals and spaces", "{", " Application/JWK-Set+JSON ; charset=utf-8", ""},
 		{"with types that mean nothing", "\ufeff{", "text/plain", ""},
 		{"without a type", "{", "", ""},
 		{"labelled as something else", "{", "image/png", `a document, Content-Type "image/png"`},
@@ -167,11 +173,15 @@ func TestSniff(t *testing.T) {
 		{"PEM of a key", "\r\n-----BEGIN PUBLIC KEY-----", "", "PEM text"},
 		{"a token", "eyJhbGciOiJSUzI1NiJ9.eyJrZXlzIjpbXX0.c2ln", "application/jwt", `a token, Content-Type "application/jwt"`},
 		{"a token with a long header", "ey" + strings.Repeat("J", 1000) + ".e30.c2ln", "", "a token"},
+		{"a token with each kind of character", "eyazAZ09-_.e30.c2ln", "", "a token"},
+		{"one segment of a token", "eyJhbGciOiJub25lIn0", "", "a token"},
+		{"too little of a token", "ey.", "", "text that is not JSON"},
 		{"a word", "eye.catcher!", "", "a token"},
 		{"a sentence", "eyes only. Really.", "", "text that is not JSON"},
 		{"gzip", "\x1f\x8b\x08\x00", "application/json", `gzip data, Content-Type "application/json"`},
 		{"Zstandard", "\x28\xb5\x2f\xfd", "", "Zstandard data"},
 		{"UTF-16", "\xff\xfe{\x00", "", "UTF-16 text"},
+		{"UTF-16 the other way round", "\xfe\xff\x00{", "", "UTF-16 text"},
 		{"a certificate in DER", "\x30\x82\x03\x4f", "", "DER data"},
 		{"nothing", "", "", "empty"},
 		{"white space", " \r\n\t", "", "empty"},
@@ -179,7 +189,9 @@ func TestSniff(t *testing.T) {
 		{"an array", "[{}]", "", "a JSON array"},
 		{"a string", `"x"`, "", "a JSON string"},
 		{"null", "null", "", "a JSON value that is not an object"},
-		{"a number", "-1", "", "a JSON value that is not an object"},
+		{"nought", "0", "", "a JSON value that is not an object"},
+		{"nine", "9", "", "a JSON value that is not an object"},
+		{"a negative number", "-1", "", "a JSON value that is not an object"},
 		{"text", "upstream connect error", "text/plain", `text that is not JSON, Content-Type "text/plain"`},
 		{"a long type is cut", "x", strings.Repeat("t", 500), `text that is not JSON, Content-Type "` + strings.Repeat("t", 61) + `…"`},
 		{"a type with line breaks is quoted", "x", "a\nb", `text that is not JSON, Content-Type "a\nb"`},

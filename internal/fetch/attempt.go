@@ -146,7 +146,7 @@ func (a *attempt) refusedBy(resp *http.Response) *failure {
 	case a.withheld && (code == http.StatusUnauthorized || code == http.StatusForbidden):
 		text += "; the configured headers are not sent to " + show.Quote(a.last.Host) + a.hint("WithHeaderHosts")
 	case code == http.StatusProxyAuthRequired:
-		if proxy := proxyFor(a.client.Transport, a.last); proxy != "" {
+		if proxy := proxyFor(a.client.Transport, &a.last); proxy != "" {
 			text += ", by way of the proxy " + show.Quote(proxy)
 		}
 	}
@@ -192,7 +192,7 @@ func (a *attempt) broken(ctx, limited context.Context, err error) *failure {
 		return a.timeout(a.client.Timeout, "")
 	}
 	told := wrap(err)
-	if e := explain(withoutURL(err), proxyFor(a.client.Transport, a.last)); e.text != "" {
+	if e := explain(withoutURL(err), proxyFor(a.client.Transport, &a.last)); e.text != "" {
 		told.text = e.text
 		if e.option != "" {
 			told.text += a.hint(e.option)

@@ -20,6 +20,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/seed-22400188/jwks/internal/fault"
 	"github.com/seed-22400188/jwks/internal/show"
 )
 
@@ -65,6 +66,9 @@ func TestTransportErrors(t *testing.T) {
 			`the server's certificate is not for "idp.example"`, nil},
 		{"a certificate of an unknown authority", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, "the server's certificate is signed by an unknown authority: see WithTLSConfig", nil},
 		{"an expired certificate", x509.CertificateInvalidError{Reason: x509.Expired}, "the server's certificate has expired or is not yet valid", nil},
+		{"a certificate that is refused for something else", x509.CertificateInvalidError{Reason: x509.TooManyIntermediates}, `"x509: too many intermediates for path length constraint"`, nil},
+		{"one that a check of the user's refuses", &tls.CertificateVerificationError{Err: errors.New("not pinned")}, `"not pinned"`, nil},
+		{"an error of this module", fault.Invalid(`the address "10.0.0.1" is not public`), `the address "10.0.0.1" is not public`, fault.ErrTokenInvalid},
 		{"an alert, however net/http wraps it", fmt.Errorf("readLoopPeekFailLocked: %w", &net.OpError{Op: "remote error", Err: tls.AlertError(48)}),
 			`"remote error: tls: unknown certificate authority"`, nil},
 		{"the URL of a url.Error is not repeated", &url.Error{Op: "Get", URL: "https://x/?k=SECRET", Err: &url.Error{Op: "Get", URL: "SECRET", Err: refused}},

@@ -114,6 +114,12 @@ func TestRequestHeader(t *testing.T) {
 			host:   "internal.example",
 		},
 		{
+			rule: "a Host without a value is none", agent: "test/1",
+			header: http.Header{"Host": {}},
+			want:   http.Header{"Accept": {accept}, "User-Agent": {"test/1"}},
+			host:   "idp.example",
+		},
+		{
 			rule: "validators make the request conditional", agent: "test/1",
 			request: Request{ETag: `W/"1"`, LastModified: "Sun, 01 Mar 2026 12:00:00 GMT"},
 			want: http.Header{"Accept": {accept}, "User-Agent": {"test/1"},
@@ -122,6 +128,16 @@ func TestRequestHeader(t *testing.T) {
 		{
 			rule: "a validator that cannot be a header value is left out", agent: "test/1",
 			request: Request{ETag: "a\r\nX: y", LastModified: "\x00"},
+			want:    http.Header{"Accept": {accept}, "User-Agent": {"test/1"}},
+		},
+		{
+			rule: "what may stand in a header value is sent", agent: "test/1",
+			request: Request{ETag: "\"a~\tb\""},
+			want:    http.Header{"Accept": {accept}, "User-Agent": {"test/1"}, "If-None-Match": {"\"a~\tb\""}},
+		},
+		{
+			rule: "DEL may not", agent: "test/1",
+			request: Request{ETag: "a\x7fb"},
 			want:    http.Header{"Accept": {accept}, "User-Agent": {"test/1"}},
 		},
 		{
@@ -163,6 +179,27 @@ func TestRequestHeader(t *testing.T) {
 				t.Errorf("header %v, want %v", got.Header, tt.want)
 			}
 		})
+	}
+}
+
+// A transport sees a request as net/http makes it.
+func TestRequest_IsLikeThatOfNetHTTP(t *testing.T) {
+	for _, raw := range []string{docURL, "https://idp.example:/jwks", "https://idp.example:8443/jwks", "https://[::1]:/jwks"} {
+		want, err := http.NewRequest(http.MethodGet, raw, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got *http.Request
+		f := New(config(func(r *http.Request) (*http.Response, error) {
+			got = r
+			return answer(200, text("{}")), nil
+		}))
+		if _, err := f.Get(t.Context(), Request{URL: raw}); err != nil {
+			t.Fatal(err)
+		}
+		if got.Host != want.Host || got.Proto != want.Proto || got.ProtoMajor != want.ProtoMajor || got.ProtoMinor != want.ProtoMinor {
+			t.Errorf("%s: host %q, %s (%d.%d), want %q, %s (%d.%d)", raw, got.Host, got.Proto, got.ProtoMajor, got.ProtoMinor, want.Host, want.Proto, want.ProtoMajor, want.ProtoMinor)
+		}
 	}
 }
 

@@ -100,6 +100,8 @@ func TestHeaderHosts_RefusalSaysSo(t *testing.T) {
 			`answered 401 Unauthorized, expected 200; the configured headers are not sent to "idp.example": see WithHeaderHosts`},
 		{"without hints", Config{Header: header, HeaderHosts: []string{}, NoHints: true}, 401, nil,
 			`answered 401 Unauthorized, expected 200; the configured headers are not sent to "idp.example"`},
+		{"back at the host", Config{Header: header}, 401, map[string]string{docURL: "https://b.example/", "https://b.example/": "https://idp.example/2"},
+			`answered 401 Unauthorized, expected 200`},
 		{"they were sent", Config{Header: header}, 401, nil, `answered 401 Unauthorized, expected 200`},
 		{"there are none", Config{HeaderHosts: []string{}}, 401, nil, `answered 401 Unauthorized, expected 200`},
 		{"only ones that go everywhere", Config{Header: http.Header{"User-Agent": {"mine"}}, HeaderHosts: []string{}}, 401, nil, `answered 401 Unauthorized, expected 200`},
@@ -110,6 +112,7 @@ func TestHeaderHosts_RefusalSaysSo(t *testing.T) {
 			if _, ok := test.to[r.URL.String()]; ok {
 				return h.RoundTrip(r)
 			}
+			r.URL.Host = "changed.by.the.transport"
 			return answer(test.code, text("")), nil
 		})
 		_, err := New(test.cfg).Get(t.Context(), Request{URL: docURL})
@@ -191,10 +194,67 @@ func TestHeaderFunc_Failures(t *testing.T) {
 	}
 }
 
+// What is not a credential goes everywhere, by a function too.
+func TestHeaderFunc_OfPublicHeaders(t *testing.T) {
+	for value, want := range map[string]string{"mine/2": "mine/2", "": "test/1"} {
+		h := &hops{to: map[string]string{docURL: "https://b.example/"}}
+		f := New(Config{Client: &http.Client{Transport: h}, MaxSize: 10, HeaderHosts: []string{}, UserAgent: "test/1",
+			HeaderFuncs: []HeaderFunc{{"user-agent", func(context.Context) (string, error) { return value, nil }}}})
+		if _, err := f.Get(t.Context(), Request{URL: docURL}); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range h.seen {
+			if got := r.UserAgent(); got != want {
+				t.Errorf("%q: %s got %q, want %q", value, r.URL, got, want)
+			}
+		}
+	}
+	for name, want := range map[string]bool{"Accept": true, "accept": true, "USER-AGENT": true, "Accept-Encoding": false, "Cookie": false, "": false} {
+		if got := IsPublicHeader(name); got != want {
+			t.Errorf("%s is public: %t", name, got)
+		}
+	}
+}
+
+// A function that is first needed behind a redirect fails the attempt there.
+func TestHeaderFunc_FailsBehindARedirect(t *testing.T) {
+	h := &hops{to: map[string]string{docURL: "https://b.example/"}}
+	f := New(Config{Client: &http.Client{Transport: h}, MaxSize: 10, HeaderHosts: []string{"b.example"},
+		HeaderFuncs: []HeaderFunc{{"X-Key", func(context.Context) (string, error) { return "", errors.New("vault is sealed") }}}})
+	_, err := f.Get(t.Context(), Request{URL: docURL})
+	if e := mustFail(t, err); e.Error() != "GET "+docURL+`: the function for the header "X-Key" failed: "vault is sealed"` || len(h.seen) != 1 {
+		t.Errorf("%s: %v", h.urls(), err)
+	}
+}
+
+// The default port of a scheme is the host itself, and only that.
+func TestHostPort_Table(t *testing.T) {
+	for raw, want := range map[string]string{
+		"https://a.example/": "a.example", "https://A.example:443/": "a.example", "http://a.example/": "a.example", "http://a.example:80/": "a.example",
+		"https://a.example:80/": "a.example port 80", "http://a.example:443/": "a.example port 443", "http://a.example:8080/": "a.example port 8080", "https://[::1]:8443/": "::1 port 8443",
+	} {
+		u, err := url.Parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := hostPort(u); got != want {
+			t.Errorf("%s: %s, want %s", raw, got, want)
+		}
+	}
+}
+
 func TestHeaderHost_Check(t *testing.T) {
-	for _, good := range []string{"keys.example.com", "keys.example.com:8443", "10.0.0.1", "10.0.0.1:8443", "[::1]:1", "[::1]", "::1", "localhost", "a_b.example", "bücher.example"} {
+	for _, good := range []string{"keys.example.com", "keys.example.com:8443", "keys.example.com:65535", "10.0.0.1", "10.0.0.1:8443", "[::1]:1", "[::1]", "::1", "localhost", "a_b.example", "bücher.example"} {
 		if err := CheckHeaderHost(good); err != nil {
 			t.Errorf("%s: %v", good, err)
+		}
+	}
+	for bad, want := range map[string]string{
+		"a.example:0": `the port in "a.example:0" is not between 1 and 65535`, "a.example:8a": `the port in "a.example:8a" is not between 1 and 65535`,
+		"a:b:c": `expected a host, or a host and a port, not "a:b:c"`,
+	} {
+		if err := CheckHeaderHost(bad); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", bad, err, want)
 		}
 	}
 	for _, bad := range []string{"", ":443", "https://a.example", "a.example/", "a.example:", "a.example:0", "a.example:65536", "a.example:https", "a b", "*.example", "u@a.example", "a\nb", "[::1", "::1]", "[a.example]", "..", "a.example?x"} {

@@ -214,3 +214,47 @@ func TestAttempts_AreTold(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What another attempt would meet again, error by error.
+func TestIsLasting_Table(t *testing.T) {
+	alertOf := func(code uint8) error { return &net.OpError{Op: "remote error", Err: tls.AlertError(code)} }
+	type row struct {
+		err  error
+		want bool
+	}
+	rows := []row{
+		{&tls.CertificateVerificationError{Err: errors.New("x")}, true},
+		{x509.HostnameError{Certificate: new(x509.Certificate), Host: "h"}, true},
+		{x509.UnknownAuthorityError{}, true},
+		{x509.CertificateInvalidError{Cert: new(x509.Certificate)}, true},
+		{x509.SystemRootsError{}, true},
+		{tls.RecordHeaderError{}, true},
+		{http.ErrSchemeMismatch, true},
+		{&net.OpError{Op: "read", Err: tls.AlertError(48)}, false},
+		{&net.OpError{Op: "remote error", Err: io.EOF}, false},
+		{io.EOF, false},
+	}
+	for code, want := range map[uint8]bool{0: false, 1: false, 40: false, 41: false, 42: true, 43: true, 44: true, 45: true, 46: true, 47: false, 48: true, 49: true, 50: false, 115: false, 116: true, 117: false} {
+		rows = append(rows, row{alertOf(code), want})
+	}
+	for code, want := range map[int]bool{302: true, 403: true, 407: true, 408: false, 429: false, 499: true, 500: false, 502: false} {
+		rows = append(rows, row{&proxyError{"p.example", code}, want})
+	}
+	for _, tt := range rows {
+		if got := isLasting(fmt.Errorf("wrapped: %w", tt.err)); got != tt.want {
+			t.Errorf("%T %v: %t", tt.err, tt.err, got)
+		}
+	}
+}
+
+func TestSigner_NamesTheAuthority(t *testing.T) {
+	for want, c := range map[string]*x509.Certificate{
+		"an unknown authority":             nil,
+		`"R1", an unknown authority`:       {Issuer: pkix.Name{CommonName: "R1", Organization: []string{"O"}}},
+		`"O=O,C=DE", an unknown authority`: {Issuer: pkix.Name{Organization: []string{"O"}, Country: []string{"DE"}}},
+	} {
+		if got := signer(c); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}

@@ -25,16 +25,13 @@ func (e *redirectError) Unwrap() error { return e.err }
 // client, or nil.
 func (f *Fetcher) checkRedirect(theirs func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
 	return func(req *http.Request, via []*http.Request) error {
-		s, _ := req.Context().Value(sendingKey{}).(*sending)
+		s := req.Context().Value(sendingKey{}).(*sending) // net/http keeps the context
 		if reason := f.refuseRedirect(req.URL, via); reason != "" {
 			return &redirectError{text: "redirect to " + show.QuoteURL(req.URL.String()) + " refused: " + reason}
 		}
 		// net/http tells the target where it was referred from, and the query
 		// of that URL may hold a secret.
 		req.Header.Del("Referer")
-		if s == nil { // no client of net/http does that
-			s = &sending{f: f, first: via[0].URL}
-		}
 		if err := s.set(req); err != nil {
 			return err
 		}

@@ -45,9 +45,6 @@ func newHeaders(groups []HeaderGroup) []headers {
 	public := headers{static: http.Header{}, everywhere: true}
 	var all []headers
 	for _, g := range groups {
-		if len(g.Header)+len(g.Funcs) == 0 {
-			continue
-		}
 		h := headers{static: http.Header{}, firstHost: g.Hosts == nil}
 		for _, s := range g.Hosts {
 			if host, err := parseHeaderHost(s); err == nil { // what is not a host matches none
@@ -76,10 +73,7 @@ func newHeaders(groups []HeaderGroup) []headers {
 			all = append(all, h)
 		}
 	}
-	if len(public.static)+len(public.funcs) > 0 {
-		all = append([]headers{public}, all...)
-	}
-	return all
+	return append([]headers{public}, all...)
 }
 
 // permits says whether these headers may go to target in a Get of first.
@@ -104,8 +98,8 @@ func IsPublicHeader(name string) bool {
 type sending struct {
 	f        *Fetcher
 	first    *url.URL
-	last     *url.URL // of the last request
-	withheld bool     // some of the configured headers were not in that request
+	last     url.URL // of the last request
+	withheld bool    // some of the configured headers were not in that request
 
 	asked []http.Header // what the functions of each headers said; nil: not asked
 }
@@ -115,7 +109,7 @@ type sendingKey struct{}
 // set gives a request to one host its configured headers, and takes away what
 // net/http copied from the request to an earlier host.
 func (s *sending) set(req *http.Request) error {
-	s.last = req.URL
+	s.last = *req.URL // what transports change is not what is told
 	all := s.f.headers
 	for _, h := range all {
 		if h.everywhere {
@@ -216,9 +210,8 @@ func (s *sending) newRequest(ctx context.Context, r Request) (req *http.Request,
 		req.Header.Set("User-Agent", s.f.userAgent)
 	}
 	if err := s.set(req); err != nil {
-		return nil, false, err
+		return nil, conditional, err
 	}
-	s.last = s.first // what transports change is not what is told
 	// RFC 9110 13.1.2 and 13.1.3. Servers that know the first ignore the
 	// second.
 	if sendable(r.ETag) {

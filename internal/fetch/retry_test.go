@@ -240,11 +240,28 @@ func TestCancelEndsAPause(t *testing.T) {
 		cfg.Retries = 2
 		start := time.Now()
 		_, err := New(cfg).Get(ctx, Request{URL: docURL})
-		mustFail(t, err)
+		if e := mustFail(t, err); !strings.Contains(e.Error(), "connection reset") {
+			t.Errorf("%v, want what the first attempt met", err)
+		}
 		if took := time.Since(start); took != 50*time.Millisecond || requests != 1 {
 			t.Errorf("took %v with %d requests", took, requests)
 		}
 	})
+}
+
+// A pause is not begun when no time is left after it.
+func TestPause_NeedsTimeAfterIt(t *testing.T) {
+	const pause = time.Second
+	for left, want := range map[time.Duration]bool{pause - 1: false, pause: false, pause + 1: true} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), left)
+			defer cancel()
+			start := time.Now()
+			if got := sleep(ctx, pause); got != want || want != (time.Since(start) > 0) {
+				t.Errorf("%v left: %t after %v", left, got, time.Since(start))
+			}
+		})
+	}
 }
 
 func TestPausesAreJittered(t *testing.T) {

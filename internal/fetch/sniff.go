@@ -4,17 +4,17 @@ import (
 	"bytes"
 	"strings"
 
+	"github.com/seed-22400188/jwks/internal/ascii"
 	"github.com/seed-22400188/jwks/internal/show"
 )
 
 // Sniff says what a body is that should have been a JSON object, for the text
-// of an error: "an HTML page", "PEM text". It looks at the first bytes and
-// shows none of them; contentType, "" for none, is added as it came, quoted and
+// of an error: "an HTML page", "PEM text". It looks at how it begins and shows
+// none of it; contentType, "" for none, is added as it came, quoted and
 // cut. The result is "" for what begins as a JSON object does and is not
 // labelled as something else.
 func Sniff[T ~string | ~[]byte](body T, contentType string) string {
-	const enough = 512
-	what := sniff([]byte(body[:min(len(body), enough)]))
+	what := sniff([]byte(body))
 	media, _, _ := strings.Cut(contentType, ";")
 	media = strings.ToLower(strings.TrimSpace(media))
 	switch {
@@ -46,15 +46,14 @@ func sniff(b []byte) string {
 	if len(b) == 0 {
 		return "empty"
 	}
-	lower := bytes.ToLower(b)
 	switch {
 	case b[0] == '{':
 		return ""
 	case bytes.HasPrefix(b, []byte("-----BEGIN ")):
 		return "PEM text"
-	case bytes.HasPrefix(lower, []byte("<!doctype html")), bytes.HasPrefix(lower, []byte("<html")), bytes.HasPrefix(lower, []byte("<head")), bytes.HasPrefix(lower, []byte("<body")):
+	case beginsWith(b, "<!doctype html"), beginsWith(b, "<html"), beginsWith(b, "<head"), beginsWith(b, "<body"):
 		return "an HTML page"
-	case bytes.HasPrefix(lower, []byte("<?xml")):
+	case beginsWith(b, "<?xml"):
 		return "XML"
 	case b[0] == '<':
 		return "HTML or XML"
@@ -68,6 +67,11 @@ func sniff(b []byte) string {
 		return "a JSON value that is not an object"
 	}
 	return "text that is not JSON"
+}
+
+// beginsWith compares without regard to the case of ASCII. tag is in lower case.
+func beginsWith(b []byte, tag string) bool {
+	return ascii.EqualFold(string(b[:min(len(b), len(tag))]), tag)
 }
 
 // isToken tells a JWS or JWE in compact form: base64url of a JSON object and a
@@ -85,5 +89,5 @@ func isToken(b []byte) bool {
 			return false
 		}
 	}
-	return true // a long header
+	return true // a first segment
 }

@@ -91,15 +91,14 @@ func isCertificateAlert(code uint64) bool {
 // alert returns the number of the alert with which a server ended a TLS
 // handshake, 0 for another error. crypto/tls does not export the type; it is a
 // number.
-func alert(err error) uint64 {
+func alert(err error) (code uint64) {
 	var op *net.OpError
-	if !errors.As(err, &op) || op.Op != "remote error" {
-		return 0
+	if errors.As(err, &op) && op.Op == "remote error" {
+		if v := reflect.ValueOf(op.Err); v.Kind() == reflect.Uint8 {
+			code = v.Uint()
+		}
 	}
-	if v := reflect.ValueOf(op.Err); v.Kind() == reflect.Uint8 {
-		return v.Uint()
-	}
-	return 0
+	return code
 }
 
 // describe returns a text for an error of a transport. The common ones are
