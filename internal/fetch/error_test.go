@@ -77,6 +77,8 @@ func TestTransportErrors(t *testing.T) {
 			`"tracing: Get \"https://x/?…\": gone"`, nil},
 		{"a password of a proxy is not shown", errors.New(`invalid proxy address http://u:SECRET@proxy:3128/: x`), `"invalid proxy address http://…@proxy:3128/: x"`, nil},
 		{"a password with a question mark is not shown", errors.New(`proxy http://u:SE?CRET@proxy:3128`), `"proxy http://…"`, nil},
+		{"an empty user name is not shown either", errors.New("at https://@h/"), `"at https://…@h/"`, nil},
+		{"nor a query alone, of one character, or of a path without one", errors.New("at ?k /?k /x? ?"), `"at ?… /?… /x? ?"`, nil},
 		{"the query of a path is not shown", errors.New("at /jwks?k=SECRET, why?"), `"at /jwks?… why?"`, nil},
 		{"a foreign text is quoted and cut", errors.New("a\nb\x00" + strings.Repeat("ä", 100)), `"a\nb\x00` + strings.Repeat("ä", 28) + `…"`, nil},
 		{"a text that is not UTF-8 is quoted and cut", errors.New(strings.Repeat("\x80", 1000)), `"` + strings.Repeat(`\x80`, 57) + `…"`, nil},

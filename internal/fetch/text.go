@@ -167,17 +167,16 @@ func redact(text string) string {
 }
 
 func redactWord(w string) string {
-	query := strings.IndexByte(w, '?')
 	if scheme, rest, ok := strings.Cut(w, "://"); ok {
 		if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-			if query >= 0 { // which of them belongs to what is anybody's guess
+			if strings.Contains(w, "?") { // which of them belongs to what is anybody's guess
 				return scheme + "://…"
 			}
 			return scheme + "://…@" + rest[at+1:]
 		}
 	}
-	if query >= 0 && query < len(w)-1 {
-		return w[:query] + "?…"
+	if rest, query, _ := strings.Cut(w, "?"); query != "" {
+		return rest + "?…"
 	}
 	return w
 }

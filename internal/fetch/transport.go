@@ -18,11 +18,10 @@ const maxResponseHeader = 256 << 10 // net/http would take 10 MiB
 // comes from [http.DefaultTransport], which any package of the program may
 // have changed.
 func NewTransport(config *tls.Config) *http.Transport {
-	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
 	t := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		OnProxyConnectResponse: checkProxy,
-		DialContext:            dialer.DialContext,
+		DialContext:            newDialer().DialContext,
 		ForceAttemptHTTP2:      true, // which own dialers and settings of TLS switch off
 		MaxIdleConns:           10,
 		IdleConnTimeout:        90 * time.Second,
@@ -33,6 +32,11 @@ func NewTransport(config *tls.Config) *http.Transport {
 		t.TLSClientConfig = config.Clone()
 	}
 	return t
+}
+
+// newDialer returns a dialer with the limits of net/http's default one.
+func newDialer() *net.Dialer {
+	return &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
 }
 
 // CloneTransport returns a transport with the settings of t and none of its
@@ -91,9 +95,6 @@ func (f *Fetcher) borrow() (*http.Client, func(timedOut bool)) {
 // transport returns the transport of the user's client, nil if it is none of
 // net/http.
 func (f *Fetcher) transport() *http.Transport {
-	if f.hasOwn {
-		return nil
-	}
 	rt := f.client.Transport
 	if rt == nil {
 		rt = http.DefaultTransport

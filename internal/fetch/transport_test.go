@@ -267,6 +267,45 @@ func TestOwnTransport_ProxyFromEnvironment(t *testing.T) {
 	}
 }
 
+// No part of a request waits for ever, also where nobody limits an attempt.
+func TestNewTransport_Limits(t *testing.T) {
+	rt, d := NewTransport(nil), newDialer()
+	if d.Timeout != 30*time.Second || d.KeepAlive != 30*time.Second || rt.TLSHandshakeTimeout != 10*time.Second || rt.MaxResponseHeaderBytes != 262144 {
+		t.Errorf("%v to dial, %v between probes, %v for TLS, %d bytes of header", d.Timeout, d.KeepAlive, rt.TLSHandshakeTimeout, rt.MaxResponseHeaderBytes)
+	}
+	if rt.MaxIdleConns != 10 || rt.IdleConnTimeout != 90*time.Second {
+		t.Errorf("%d idle connections, for %v", rt.MaxIdleConns, rt.IdleConnTimeout)
+	}
+	f := New(Config{})
+	_, release := f.borrow()
+	defer release(false)
+	if got := f.own.rt.IdleConnTimeout; got != 5*time.Second {
+		t.Errorf("of a Fetcher's own, idle connections last for %v", got)
+	}
+}
+
+// After a time-out the settings are those of net/http's default transport where
+// the user's client has none, and the connections are not.
+func TestBorrow_SuspectsTheDefaultTransport(t *testing.T) {
+	old := http.DefaultTransport
+	defer func() { http.DefaultTransport = old }()
+	theirs := &http.Transport{MaxIdleConns: 7}
+	http.DefaultTransport = theirs
+	f := New(Config{Client: &http.Client{}})
+	for _, timedOut := range []bool{false, true} {
+		client, release := f.borrow()
+		if client.Transport != nil {
+			t.Errorf("before the time-out: %v", client.Transport)
+		}
+		release(timedOut)
+	}
+	client, release := f.borrow()
+	defer release(false)
+	if rt, ok := client.Transport.(*http.Transport); !ok || rt == theirs || rt.MaxIdleConns != 7 {
+		t.Errorf("after it: %v", client.Transport)
+	}
+}
+
 func TestNewDoesNothing(t *testing.T) {
 	before := runtime.NumGoroutine()
 	for range 100 {
