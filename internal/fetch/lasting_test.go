@@ -200,6 +200,38 @@ func TestProxy_UnreachableIsNamed(t *testing.T) {
 	}
 }
 
+// A proxy opens a tunnel by 200 and by nothing else.
+func TestProxy_Answers(t *testing.T) {
+	u := &url.URL{Scheme: "http", Host: "proxy.example:3128"}
+	for code, want := range map[int]string{200: "", 201: `the proxy "proxy.example:3128" refused: it answered 201 Created`, 403: `the proxy "proxy.example:3128" refused: it answered 403 Forbidden`} {
+		err := checkProxy(t.Context(), u, nil, &http.Response{StatusCode: code})
+		if (err == nil) != (want == "") || err != nil && err.Error() != want {
+			t.Errorf("%d: %v", code, err)
+		}
+	}
+}
+
+// That of net/http's default transport is named where the client has none.
+func TestProxy_OfTheDefaultTransport(t *testing.T) {
+	old := http.DefaultTransport
+	defer func() { http.DefaultTransport = old }()
+	http.DefaultTransport = &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.example:3128"})}
+	for rt, want := range map[http.RoundTripper]string{
+		nil: "proxy.example:3128", new(http.Transport): "", roundTripper{}: "",
+		&http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return nil, nil }}:    "",
+		&http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return nil, io.EOF }}: "",
+	} {
+		if got := proxyFor(rt, &url.URL{Scheme: "https", Host: "idp.example"}); got != want {
+			t.Errorf("%T: %q, want %q", rt, got, want)
+		}
+	}
+}
+
+// roundTripper is one in which nobody can look.
+type roundTripper struct{}
+
+func (roundTripper) RoundTrip(*http.Request) (*http.Response, error) { return nil, io.EOF }
+
 func TestAttempts_AreTold(t *testing.T) {
 	notFound := &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "idp.example", IsNotFound: true}}
 	_, err := New(config(func(*http.Request) (*http.Response, error) { return nil, notFound })).Get(t.Context(), Request{URL: docURL})

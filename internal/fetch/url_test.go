@@ -28,6 +28,7 @@ func TestCheckURL(t *testing.T) {
 		{raw: "https://idp.example:/jwks"},
 		{raw: "https://idp.example./jwks"},
 		{raw: "https://idp_1.internal/jwks"},
+		{raw: "https://aZ-zA09.example/jwks"},
 		{raw: "https://b\u00fccher.example/jwks"},
 		{raw: "https://10.0.0.1/jwks"},
 		{raw: "https://[2001:db8::1]:443/jwks"},
@@ -129,4 +130,17 @@ func TestCheckURL(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// An error about a URL of the configuration shows it whole, but for what may be
+// secret.
+func TestCheckOwnURL(t *testing.T) {
+	if err := CheckOwnURL("https://idp.example/jwks", false); err != nil {
+		t.Error(err)
+	}
+	path := "/" + strings.Repeat("p", 200)
+	err := CheckOwnURL("http://idp.example"+path+"?k=SECRET", false)
+	if err == nil || !strings.HasPrefix(err.Error(), `URL "http://idp.example`+path+`?…": expected scheme https`) {
+		t.Error(err)
+	}
 }
