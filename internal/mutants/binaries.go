@@ -111,6 +111,9 @@ func (b *binary) args(o options, failfast bool) []string {
 		skip = strings.TrimPrefix(skip+"|"+only(b.skipped), "|")
 	}
 	args := []string{"-test.skip", skip}
+	if o.short {
+		args = append(args, "-test.short")
+	}
 	if failfast {
 		args = append(args, "-test.failfast")
 	}

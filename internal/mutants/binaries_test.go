@@ -139,6 +139,9 @@ func TestBinaries_Limit(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 	}
+	if got := b.args(options{short: true}, false); !slices.Equal(got, []string{"-test.skip", "^(TestA|TestB)$", "-test.short"}) {
+		t.Errorf("%q", got)
+	}
 }
 
 // TestBinaries_Unbuilt: an error that is not a mutant's ends the run.

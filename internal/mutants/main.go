@@ -50,6 +50,7 @@ type options struct {
 	sample    int
 	seed      uint64
 	list      bool
+	short     bool
 	workers   int
 	limit     time.Duration
 	scenarios int
@@ -60,6 +61,7 @@ func main() {
 	flag.StringVar(&o.root, "root", ".", "the root of the module")
 	flag.StringVar(&o.files, "files", "", "files to change, separated by commas, patterns allowed; default: those of internal/mutants/files.txt")
 	flag.StringVar(&o.suites, "suites", suites, "patterns of packages whose tests a mutant meets after those of its own package, in this order, separated by commas")
+	flag.BoolVar(&o.short, "short", false, "run the tests with -short: in less than half the time, and a few more survive")
 	flag.StringVar(&o.skip, "skip", "", "tests that do not pass anyway, as for go test")
 	flag.StringVar(&o.accepted, "accepted", "internal/mutants/survivors.txt", "the list of survivors that are accepted")
 	flag.StringVar(&o.again, "again", "", "run only the new survivors of an earlier run, whose output this file holds")

@@ -122,7 +122,7 @@ func acceptedOf(o options) (accepted, error) {
 func (o options) test(ctx context.Context, replace map[string][]byte, packages []string, flags ...string) (overlay.Result, string, error) {
 	return overlay.Run{
 		Root: o.root, Replace: replace, Packages: packages, Limit: o.limit,
-		Flags: append([]string{"-failfast", "-p", "1", "-timeout", o.limit.String(), "-skip", o.skip}, flags...),
+		Flags: append([]string{"-failfast", "-p", "1", "-timeout", o.limit.String(), "-skip", o.skip, fmt.Sprint("-short=", o.short)}, flags...),
 		Env:   o.env(0),
 	}.Do(ctx)
 }
