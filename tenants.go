@@ -324,9 +324,11 @@ func notTrusted(issuer string) error {
 // notListed is notTrusted where only the list decides. It names the listed
 // issuer that people take for this one.
 func (s *Issuers) notListed(issuer string) error {
-	swapped := strings.Replace(issuer, "http://", "https://", 1)
-	if strings.HasPrefix(issuer, "https://") {
-		swapped = strings.Replace(issuer, "https://", "http://", 1)
+	swapped := issuer
+	if rest, ok := strings.CutPrefix(issuer, "http://"); ok {
+		swapped = "https://" + rest
+	} else if rest, ok := strings.CutPrefix(issuer, "https://"); ok {
+		swapped = "http://" + rest
 	}
 	for _, near := range []string{strings.TrimSuffix(issuer, "/"), issuer + "/", swapped, strings.TrimSuffix(swapped, "/"), swapped + "/", strings.ToLower(issuer)} {
 		if s.listed[near] == nil {
