@@ -102,7 +102,6 @@ func (c *cache) installSeed(set *KeySet) {
 	s := &snapshot{loaded: loaded{set: set}, fetchedAt: freshness.Never} // of order 0: before any lookup
 	c.policy.InstallSeed()
 	c.current.Store(s)
-	c.updateQuietUntilLocked(c.clock.now())
 }
 
 // updateQuietUntilLocked tells lookups until when they need not ask the policy.
@@ -261,7 +260,6 @@ func (c *cache) resume(l *leftover) {
 	defer c.mu.Unlock()
 	c.clock, c.policy, c.binding = l.clock, l.policy, l.binding
 	c.current.Store(l.snapshot)
-	c.updateQuietUntilLocked(c.clock.now())
 }
 
 // setBudget continues with a budget whose times are by another clock.

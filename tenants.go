@@ -330,7 +330,7 @@ func (s *Issuers) notListed(issuer string) error {
 	} else if rest, ok := strings.CutPrefix(issuer, "https://"); ok {
 		swapped = "http://" + rest
 	}
-	for _, near := range []string{strings.TrimSuffix(issuer, "/"), issuer + "/", swapped, strings.TrimSuffix(swapped, "/"), swapped + "/", strings.ToLower(issuer)} {
+	for _, near := range []string{strings.TrimSuffix(issuer, "/"), issuer + "/", swapped, strings.ToLower(issuer)} {
 		if s.listed[near] == nil {
 			continue
 		}
