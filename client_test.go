@@ -144,7 +144,7 @@ func placesOf(keys []*Key, lists ...*KeySet) string {
 // its end. But the kid of a key that left is worth more than a key without one.
 func TestSnapshot_Choice(t *testing.T) {
 	set := keysOf("a ES256", "b ES384 tb", "c ES256", "c ES256", "- ES256", "- ES512")
-	newer, older := keysOf("x ES256 tx", "again ES256", "b ES256 tb"), keysOf("x ES384 to", "y ES256 ty sy", "y ES256", "a ES256 ta", "w ES384")
+	newer, older := keysOf("x ES256 tx", "again ES256", "b ES256 tb"), keysOf("x ES384 to", "y ES256 ty sy", "y ES256", "a ES256 ta", "w ES384", "r RS512")
 	s := &snapshot{loaded: loaded{set: set}, retained: []retained{{newer, 20}, {older, 10}}}
 	with := func(alg, kid string, thumbprints ...string) *wanted {
 		thumbprints = append(thumbprints, "", "")
@@ -179,6 +179,7 @@ func TestSnapshot_Choice(t *testing.T) {
 		{"never there, and keys without a kid are", with("ES512", "z"), 0, "0.5", chosen},
 		{"never there, and none is for the algorithm", with("RS256", "z"), 0, "", missing},
 		{"no name, where only one that left allows the algorithm", with("ES384", ""), 0, "0.1", chosen},
+		{"no name, and only one that left is for the algorithm", with("RS512", ""), 0, "", missing},
 		{"the first of a kid", first("c"), 0, "0.2 0.3", chosen},
 		{"the first of a kid in the set, whatever left", first("a"), 0, "0.0", chosen},
 		{"the first of a kid that left", first("x"), 0, "1.0", chosen},
@@ -192,6 +193,10 @@ func TestSnapshot_Choice(t *testing.T) {
 		if got := placesOf(keys, set, newer, older); got != test.want || v != test.ends {
 			t.Errorf("%s: keys %q and verdict %d, want %q and %d", test.name, got, v, test.want, test.ends)
 		}
+	}
+	s.retained = s.retained[:1]
+	if keys, _ := s.choose(with("ES256", "x"), 0); placesOf(keys, set, newer) != "1.0" {
+		t.Error("left, and nothing else did: not found")
 	}
 	s.metadata = new(Metadata)
 	if _, v := s.choose(&wanted{set: true, document: true}, 0); v != chosen {
@@ -359,5 +364,37 @@ func TestNewlySkipped_ToldOnce(t *testing.T) {
 				t.Errorf("%s: %v, want %s", test.name, kids, list.want)
 			}
 		}
+	}
+}
+
+func TestFailureLog_Worth(t *testing.T) {
+	start := time.Now()
+	at := func(d time.Duration) time.Time { return start.Add(d) }
+	tests := []struct {
+		rule          string
+		every         time.Duration // between failures
+		count         int
+		logged, after []int // the numbers of the failures that are worth a line; then, in a second spell
+	}{
+		{"each doubling", time.Second, 100, []int{1, 2, 4, 8, 16, 32, 64}, []int{1, 2, 4, 8, 16, 32, 64}},
+		{"and never silent for longer than ten minutes", 4 * time.Minute, 9, []int{1, 2, 4, 6, 8}, []int{1, 2, 4, 6, 8}},
+		{"each one that comes every ten minutes", 11 * time.Minute, 4, []int{1, 2, 3, 4}, []int{1, 2, 3, 4}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.rule, func(t *testing.T) {
+			var l failureLog
+			for spell, want := range [][]int{tt.logged, tt.after} {
+				var logged []int
+				for n := 1; n <= tt.count; n++ {
+					now := time.Duration(spell*tt.count+n) * tt.every
+					if l.worth(n, at(now), at(now+tt.every)) {
+						logged = append(logged, n)
+					}
+				}
+				if !slices.Equal(logged, want) {
+					t.Errorf("spell %d: lines for the failures %v, want %v", spell+1, logged, want)
+				}
+			}
+		})
 	}
 }

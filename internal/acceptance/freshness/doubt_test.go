@@ -185,8 +185,12 @@ func TestRemovedKey_BehindACacheOnTheWay(t *testing.T) {
 				resp.Header.Set("Age", tt.age)
 				resp.Header.Set("Cache-Control", tt.maxAge)
 			})
-			c := env.NewClient()
+			var log strings.Builder
+			c := env.NewClient(jwks.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 			testkit.WantKey(t, c, "k1")
+			if n := strings.Count(log.String(), "does not obey"); n != 1 {
+				t.Errorf("%d warnings", n)
+			}
 			if got := time.Until(c.Status().ExpiresAt); got != tt.trusted {
 				t.Errorf("trusted for %v, want %v", got, tt.trusted)
 			}

@@ -1,6 +1,7 @@
 package freshness
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -74,6 +75,27 @@ func TestClient_RemembersMissingKeys(t *testing.T) {
 			})
 			time.Sleep(time.Millisecond)
 		}
+		waiting.Wait()
+		if n := len(env.TakeRequests("")); n != 1 {
+			t.Errorf("%d requests for one key", n)
+		}
+	})
+	testkit.Bubble(t, "even if who began that refresh has given up", func(t *testing.T) {
+		env := testkit.NewEnv(t)
+		c := env.NewClient()
+		testkit.WantKey(t, c, "k1")
+		env.TakeRequests("")
+		env.Issuer.SetJWKSFault(jwkstest.Delay(time.Second))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
+		defer cancel()
+		var waiting sync.WaitGroup
+		waiting.Go(func() {
+			_, err := c.Key(ctx, "gone")
+			testkit.WantError(t, err, jwks.ErrUnavailable, context.DeadlineExceeded)
+		})
+		time.Sleep(time.Second / 4)
+		_, err := c.Key(t.Context(), "gone")
+		testkit.WantError(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
 		waiting.Wait()
 		if n := len(env.TakeRequests("")); n != 1 {
 			t.Errorf("%d requests for one key", n)

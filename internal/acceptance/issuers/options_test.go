@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-22400188/jwks"
 	"github.com/seed-22400188/jwks/internal/testkit"
@@ -29,7 +30,7 @@ func TestIssuers_OptionsRefused(t *testing.T) {
 		{"a fragment", []jwks.IssuersOption{jwks.TrustIssuers("https://a.example#x")}, []string{"WithIssuer"}},
 		{"listed twice", []jwks.IssuersOption{jwks.TrustIssuers("https://a.example", "https://a.example")}, []string{"listed twice"}},
 		{"listed twice in two options", []jwks.IssuersOption{trust, jwks.TrustIssuer("https://a.example", jwks.WithRetries(0))}, []string{"listed twice"}},
-		{"a nil function", []jwks.IssuersOption{jwks.TrustIssuerFunc(nil)}, []string{"TrustIssuerFunc"}},
+		{"a nil function", []jwks.IssuersOption{jwks.TrustIssuerFunc(nil)}, []string{"the function is nil"}},
 		{"no room", []jwks.IssuersOption{trust, jwks.WithMaxIssuers(0)}, []string{"WithMaxIssuers"}},
 		{"less than none", []jwks.IssuersOption{trust, jwks.WithMaxIssuers(-1)}, []string{"WithMaxIssuers"}},
 		{"a nil option", []jwks.IssuersOption{trust, nil}, []string{"nil"}},
@@ -95,6 +96,7 @@ func TestIssuers_OptionsAccepted(t *testing.T) {
 		"tenants for a template":   {jwks.TrustIssuers("https://a.example", testkit.EntraIssuer), jwks.WithClientOptions(jwks.WithTenants())},
 		"a template for a tenant":  {jwks.TrustIssuer(testkit.TenantIssuer(testkit.Tenant1), jwks.WithIssuer(testkit.EntraIssuer), jwks.WithTenants(testkit.Tenant1))},
 		"a function and a maximum": {jwks.TrustIssuerFunc(testkit.TrustAll()), jwks.WithMaxIssuers(1)},
+		"the shortest decision":    {jwks.TrustIssuerFunc(testkit.TrustAll()), jwks.WithDecisionTTL(time.Nanosecond)},
 	} {
 		s, err := jwks.NewIssuers(opts...)
 		if err != nil {
