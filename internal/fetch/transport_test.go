@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -243,6 +244,70 @@ func TestOwnTransport_InheritsNothing(t *testing.T) {
 	if _, err := trusting.Get(t.Context(), Request{URL: s.URL}); err != nil {
 		t.Errorf("with its own settings of TLS: %v", err)
 	}
+}
+
+// What an attempt that ran out of time leaves idle beside its own connection is
+// closed with it: nobody will use that transport again.
+func TestOwnTransport_TimeoutLeavesNothing(t *testing.T) {
+	awaitConnections(t, 0)
+	both := make(chan bool)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/hang" {
+			<-r.Context().Done()
+			return
+		}
+		select { // one waits for the other, so that each has a connection
+		case both <- true:
+		case <-both:
+		}
+		io.WriteString(w, "{}")
+	}))
+	defer s.Close()
+	f := New(Config{MaxSize: 10})
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			if _, err := f.Get(t.Context(), Request{URL: s.URL}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	awaitConnections(t, 2)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	_, err := f.Get(ctx, Request{URL: s.URL + "/hang"})
+	mustFail(t, err)
+	awaitConnections(t, 0)
+}
+
+// closing is a RoundTripper in which nobody can look, and which counts how often
+// its idle connections are closed.
+type closing struct {
+	roundTrip
+	n *int
+}
+
+func (c closing) CloseIdleConnections() { *c.n++ }
+
+// One time-out closes the connections of the user's transport once, not at every
+// fetch from then on.
+func TestUsersTransport_ClosedOncePerTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		requests, closed := 0, 0
+		f := New(Config{MaxSize: 10, Timeout: time.Second, Client: &http.Client{Transport: closing{func(r *http.Request) (*http.Response, error) {
+			if requests++; requests == 2 {
+				return hang(r)
+			}
+			return answer(200, text("{}")), nil
+		}, &closed}}})
+		for n, want := range []int{0, 0, 1, 1, 1} {
+			_, err := f.Get(t.Context(), Request{URL: docURL})
+			if failed := n == 1; (err != nil) != failed || closed != want {
+				t.Errorf("fetch %d: closed %d times, want %d; %v", n+1, closed, want, err)
+			}
+		}
+	})
 }
 
 // A client without a transport means net/http's default one.
