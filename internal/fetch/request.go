@@ -73,7 +73,10 @@ func newHeaders(groups []HeaderGroup) []headers {
 			all = append(all, h)
 		}
 	}
-	return append([]headers{public}, all...)
+	if len(public.static)+len(public.funcs) > 0 { // a service may have many clients, most without any
+		all = append([]headers{public}, all...)
+	}
+	return all
 }
 
 // permits says whether these headers may go to target in a Get of first.
