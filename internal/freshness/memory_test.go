@@ -2,8 +2,10 @@ package freshness
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 func kids(n int, prefix string) []string {
@@ -91,6 +93,16 @@ func TestMissingKeys_LastLongerEachTime(t *testing.T) {
 	m.remember(k1, 2, at)
 	if m.has(k1, 2, at.Add(time.Second)) {
 		t.Error("the first miss of another set lasts longer than a second")
+	}
+}
+
+// A kid is a part of a token's text, which may be long.
+func TestMissingKeys_KeepNoToken(t *testing.T) {
+	m := missingKeys{size: 2}
+	token := strings.Repeat("t", 10_000)
+	m.remember(Name{KeyID, token[:10]}, 1, 0)
+	if kept := m.entries.Keys()[0].Text; kept != token[:10] || unsafe.StringData(kept) == unsafe.StringData(token) {
+		t.Errorf("%q is kept within the token", kept)
 	}
 }
 
