@@ -3,11 +3,13 @@ package jwks
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math"
 	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/seed-22400188/jwks/internal/freshness"
 	"github.com/seed-22400188/jwks/internal/publicnet"
@@ -332,5 +334,101 @@ func TestTenant_MustAsk(t *testing.T) {
 		if got := c.mustAsk(now); got != want {
 			t.Errorf("at %v: %t", at, got)
 		}
+	}
+}
+
+// A client that comes back goes on with what an earlier one of its issuer had, if
+// both would have fetched the same keys and bound them to the same tokens.
+func TestClientConfig_SamePlace(t *testing.T) {
+	base := func() *clientConfig {
+		return &clientConfig{issuer: "https://a.example", ttl: time.Hour, timeout: time.Second, aliases: []string{"a"}, uses: []string{"sig"}, tenants: map[string]bool{"t": true}}
+	}
+	for name, edit := range map[string]func(c *clientConfig){
+		"issuer":        func(c *clientConfig) { c.issuer = "https://b.example" },
+		"key set":       func(c *clientConfig) { c.jwksURL = "https://a.example/jwks" },
+		"file":          func(c *clientConfig) { c.keyFile = "keys.json" },
+		"discovery URL": func(c *clientConfig) { c.discoveryURL = "https://a.example/d" },
+		"path":          func(c *clientConfig) { c.discoveryPath = "/d" },
+		"rewrite":       func(c *clientConfig) { c.localRewrite = true },
+		"http":          func(c *clientConfig) { c.insecure = true },
+		"public only":   func(c *clientConfig) { c.publicOnly = true },
+		"aliases":       func(c *clientConfig) { c.aliases = []string{"b"} },
+		"uses":          func(c *clientConfig) { c.uses = []string{"sig", "x"} },
+		"any tenants":   func(c *clientConfig) { c.tenantsSet = true },
+		"tenants":       func(c *clientConfig) { c.tenants = map[string]bool{"u": true} },
+		"TTL":           func(c *clientConfig) { c.ttl = time.Minute },
+		"retention":     func(c *clientConfig) { c.retention = time.Minute },
+	} {
+		a, b, again := base(), base(), base()
+		edit(b)
+		edit(again)
+		if a.samePlace(b) || b.samePlace(a) || !b.samePlace(again) || !a.samePlace(base()) {
+			t.Errorf("%s does not count, or the same one does", name)
+		}
+	}
+	other := base()
+	if other.cameAtRunTime, other.logger = true, slog.Default(); !other.samePlace(base()) {
+		t.Error("what does not change the keys counts")
+	}
+}
+
+// What an issuer that has to leave may still cost, by the clock of who sees it off.
+func TestCache_Departure(t *testing.T) {
+	const ttl, ahead = 15 * time.Minute, 10 * time.Second // that the other clock is ahead
+	fetched := func(c *cache, now freshness.Moment) {
+		c.policy.Begin(now)
+		c.policy.Succeed(now, freshness.Refreshed{Changed: true}, 0.5)
+		c.current.Store(&snapshot{loaded: loaded{set: keysOf("a ES256")}, fetchedAt: now})
+	}
+	failed := func(c *cache, now freshness.Moment) {
+		c.policy.Begin(now)
+		c.policy.Fail(now, time.Minute, 0.5)
+	}
+	issuer, seed := WithIssuer("https://a.example"), WithKeySet(keysOf("a ES256"))
+	for _, test := range []struct {
+		name    string
+		opts    []ClientOption
+		before  func(c *cache, now freshness.Moment)
+		after   time.Duration
+		ok      bool
+		free    time.Duration // from before on; 0: not said
+		retryAt time.Duration
+	}{
+		{name: "nothing", opts: []ClientOption{issuer}, before: func(*cache, freshness.Moment) {}},
+		{name: "a seed", opts: []ClientOption{issuer, seed}, before: func(*cache, freshness.Moment) {}},
+		{name: "a seed, and a failure", opts: []ClientOption{issuer, seed}, before: failed, ok: true, retryAt: time.Minute},
+		{name: "a failure", opts: []ClientOption{issuer}, before: failed, after: time.Minute - 1, ok: true, retryAt: time.Minute},
+		{name: "a failure long ago", opts: []ClientOption{issuer}, before: failed, after: time.Minute},
+		{name: "a set", opts: []ClientOption{issuer}, before: fetched, after: time.Second, ok: true, free: ttl},
+		{name: "a set that has expired", opts: []ClientOption{issuer}, before: fetched, after: 2 * ttl, ok: true, free: ttl},
+		{name: "a set, and a failure", opts: []ClientOption{issuer}, before: func(c *cache, now freshness.Moment) { fetched(c, now); failed(c, now) }, ok: true, free: ttl, retryAt: time.Minute},
+		{name: "a refresh under way", opts: []ClientOption{issuer}, before: func(c *cache, now freshness.Moment) { c.flight = new(flight) }, after: time.Second, ok: true, free: ttl + time.Second},
+		{name: "a set that is not kept", opts: []ClientOption{issuer, WithoutCache()}, before: fetched},
+		{name: "a set with nowhere to fetch from", opts: []ClientOption{seed}, before: fetched},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			client, err := NewClient(test.opts...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := &client.cache
+			time.Sleep(time.Hour)
+			now := c.clock.now()
+			test.before(c, now)
+			time.Sleep(test.after)
+			by := clock{c.clock.epoch.Add(-ahead)}
+			d, ok := c.departure(by)
+			if ok != test.ok {
+				t.Errorf("%s: %t", test.name, ok)
+			}
+			if at := now.Add(test.free + ahead); ok && test.free > 0 && d.FreeAt != at || ok && test.free == 0 && d.FreeAt > now {
+				t.Errorf("%s: free at %v, want %v", test.name, d.FreeAt, at)
+			}
+			if at := now.Add(test.retryAt + ahead); ok && test.retryAt > 0 && d.RetryAt != at {
+				t.Errorf("%s: retry at %v, want %v", test.name, d.RetryAt, at)
+			}
+			c.flight = nil
+			_ = client.Close()
+		})
 	}
 }
