@@ -299,6 +299,40 @@ func TestKeySet_Untried(t *testing.T) {
 	}
 }
 
+// The discovery document of a refresh that failed after it is kept for the next one,
+// once, unless it is known already.
+func TestCache_KeepsDocument(t *testing.T) {
+	document := &loaded{document: document{metadata: new(Metadata)}}
+	for _, test := range []struct {
+		name    string
+		loaded  *loaded
+		reused  *Metadata
+		current *snapshot
+		opts    []ClientOption
+		kept    bool
+	}{
+		{name: "a document", loaded: document, kept: true},
+		{name: "that of the set", loaded: document, current: &snapshot{loaded: loaded{document: document.document}}},
+		{name: "another than that of the set", loaded: document, current: &snapshot{loaded: loaded{set: keysOf("a ES256")}}, kept: true},
+		{name: "no document", loaded: new(loaded)},
+		{name: "nothing", loaded: nil},
+		{name: "one that was used again", loaded: document, reused: document.metadata},
+		{name: "one after another that was used again", loaded: document, reused: new(Metadata), kept: true},
+		{name: "without a cache", loaded: document, opts: []ClientOption{WithoutCache()}},
+	} {
+		client, err := NewClient(append(test.opts, WithIssuer("https://a.example"))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &client.cache
+		c.current.Store(test.current)
+		if c.keepDocumentLocked(&flight{reused: test.reused}, test.loaded); (c.kept != nil) != test.kept || test.kept && c.kept != test.loaded {
+			t.Errorf("%s: kept %+v", test.name, c.kept)
+		}
+		_ = client.Close()
+	}
+}
+
 // What an event tells of a refresh: kids that came and went, and those whose keys
 // are others.
 func TestChanges_ByKeyID(t *testing.T) {

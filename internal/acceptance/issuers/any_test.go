@@ -32,7 +32,7 @@ func TestIssuers_AnyChecksNamesBeforeIO(t *testing.T) {
 		"", "x", "issuer.example", "http://issuer.example", "ftp://issuer.example", "https://", "https:///path",
 		"https://user@issuer.example", "https://issuer.example@127.0.0.1", "https://issuer.example:8443", "https://issuer.example:80", "https://issuer.example:",
 		"https://issuer.example?x=1", "https://issuer.example?", "https://issuer.example#x", "https://issuer.example/{tenantid}",
-		"https://issuer.example/" + strings.Repeat("x", 600),
+		"https://issuer.example/" + strings.Repeat("x", 490),
 		"https://localhost", "https://LOCALHOST", "https://localhost.", "https://a.localhost", "https://localhost:443",
 		"https://127.0.0.1", "https://127.1", "https://2130706433", "https://0x7f.1", "https://0x7f000001", "https://0177.0.0.1", "https://0",
 		"https://10.0.0.1", "https://172.16.0.1", "https://192.168.0.1", "https://169.254.169.254", "https://100.100.100.200", "https://168.63.129.16",
@@ -53,6 +53,10 @@ func TestIssuers_AnyChecksNamesBeforeIO(t *testing.T) {
 	}
 	if n.WantRequests(t); dialled != 0 {
 		t.Errorf("%d dials", dialled)
+	}
+	longest := "https://issuer.example/" + strings.Repeat("x", 489)
+	if _, err := n.NewIssuers(t, jwks.TrustAnyIssuer()).Client(t.Context(), longest); err != nil {
+		t.Errorf("a name of %d bytes: %v", len(longest), err)
 	}
 	// None of them was charged.
 	good := n.AddIssuer(t, "good.example")
