@@ -2,7 +2,6 @@ package jwks
 
 import (
 	"context"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -306,8 +305,8 @@ func (c *cache) queueEvicted(count int) {
 // number with the count, so that the end of a call cannot close a cache that was revived
 // in the meantime.
 const (
-	retiredForCalls = math.MaxInt64/2 + 1
-	closedForCalls  = math.MinInt64 / 2
+	retiredForCalls = 1 << 62
+	closedForCalls  = -1 << 62
 )
 
 // enter counts a call that may wait; leave must follow, and retire does not

@@ -65,6 +65,8 @@ func TestKeySet_Selection(t *testing.T) {
 		{"an x5t that is too long for a key", bare[:1], jwks.Header{Algorithm: "ES256", X5t: strings.Repeat("z", 257)}, "", jwks.ErrKeyNotFound},
 		{"an x5t#S256 as long as one may be", bare[:1], jwks.Header{Algorithm: "ES256", X5tS256: strings.Repeat("z", 256)}, "0", nil},
 		{"an x5t#S256 that is too long for a key", bare[:1], jwks.Header{Algorithm: "ES256", X5tS256: strings.Repeat("z", 257)}, "", jwks.ErrKeyNotFound},
+		{"by x5t, after five that have none", slices.Concat(bare, []string{named("ES256", "k", "t5", "")}), jwks.Header{Algorithm: "ES256", X5t: "t5"}, "5", nil},
+		{"by an x5t that is not there, after five that have none", bare, jwks.Header{Algorithm: "ES256", X5t: "t5"}, "", jwks.ErrKeyNotFound},
 		{"several with the kid, and none with the thumbprint", []string{named("ES256", "k", "t1", ""), named("ES256", "k", "t2", "")}, jwks.Header{Algorithm: "ES256", KeyID: "k", X5t: "t3"}, "", jwks.ErrKeyNotFound},
 		{"several with the kid, and none for the algorithm", twice, jwks.Header{Algorithm: "ES384", KeyID: "k"}, "", jwks.ErrAlgorithmNotAllowed},
 		{"those with the thumbprint come before those without one", slices.Concat(twice, twice2, []string{named("ES256", "k", "", "s1"), named("ES256", "k", "t1", "")}),
