@@ -240,6 +240,21 @@ func TestClient_Logging(t *testing.T) {
 			t.Errorf("%d on level info", n)
 		}
 	})
+	testkit.Bubble(t, "no next attempt is told while one is under way", func(t *testing.T) {
+		env := testkit.NewEnv(t)
+		var log records
+		c := env.NewClient(jwks.WithLogger(slog.New(&log)))
+		testkit.WantKey(t, c, "k1")
+		env.Issuer.SetFault(jwkstest.Status(404))
+		_, _ = c.Refresh(t.Context())
+		env.Issuer.SetFault(jwkstest.Status(502)) // which is tried again after a pause
+		time.Sleep(testkit.DefaultTTL + time.Minute)
+		testkit.WantKeyWithin(t, c, "k1", time.Second)
+		r := log.at(slog.LevelDebug)
+		if len(r) != 1 || !strings.Contains(r[0].Message, "past their TTL") || !slices.Equal(keysOf(r[0]), []string{"issuer", "url", "failures", "until", "error"}) {
+			t.Errorf("%v", r)
+		}
+	})
 	testkit.Bubble(t, "a changed set is info, an unchanged one debug", func(t *testing.T) {
 		env := testkit.NewEnv(t)
 		var log records

@@ -2,6 +2,8 @@ package freshness
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -12,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/seed-22400188/jwks"
 	"github.com/seed-22400188/jwks/internal/testkit"
@@ -273,6 +277,58 @@ func TestRemovedKey_FrozenProcess(t *testing.T) {
 			time.Sleep(time.Minute)
 			testkit.WantKeyWithin(t, c, "k2", time.Hour)
 		}
+	})
+}
+
+// A refresh that outlived its deadline says nothing about the issuer, and is tried
+// again; but only once, or who waits for a transport that knows no deadline would
+// wait for ever.
+func TestRefresh_OutlivesItsDeadline(t *testing.T) {
+	testkit.Bubble(t, "twice, and who waits is told", func(t *testing.T) {
+		env := testkit.NewEnv(t)
+		var requests atomic.Int64
+		c := env.NewClient(jwks.WithHTTPClient(&http.Client{Transport: testkit.RoundTripFunc(func(*http.Request) (*http.Response, error) {
+			requests.Add(1)
+			time.Sleep(time.Minute)
+			return nil, io.ErrUnexpectedEOF
+		})}))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		var err error
+		took := testkit.Measure(func() { _, err = c.Key(ctx, "k1") })
+		testkit.WantError(t, err, jwks.ErrUnavailable)
+		if n := requests.Load(); n != 2 || took != 2*time.Minute || errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%d requests in %v: %v", n, took, err)
+		}
+	})
+	testkit.Bubble(t, "twice for a bad signature, and the key at hand decides", func(t *testing.T) {
+		env := testkit.NewEnv(t)
+		frozen := false
+		c := env.NewClient(jwks.WithHTTPClient(&http.Client{Transport: testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
+			if !frozen {
+				return env.RoundTrip(r)
+			}
+			time.Sleep(time.Minute)
+			return nil, io.ErrUnexpectedEOF
+		})}))
+		v := testkit.NewSourceVerifier(t, c)
+		testkit.WantKey(t, c, "k1")
+		frozen = true
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		forged := testkit.NewSigner(t, "ES256", "k1").Token(always(env))
+		var err error
+		took := testkit.Measure(func() { _, err = v.Verify(ctx, forged) })
+		if testkit.WantError(t, err, jwks.ErrTokenInvalid, jwt.ErrTokenSignatureInvalid); took != 2*time.Minute {
+			t.Errorf("it took %v", took)
+		}
+	})
+	testkit.Bubble(t, "once, and the next refresh answers", func(t *testing.T) {
+		env := testkit.NewEnv(t)
+		transport := &frozen{env: env}
+		transport.standsStill.Store(int64(time.Minute))
+		c := env.NewClient(jwks.WithHTTPClient(&http.Client{Transport: transport}))
+		testkit.WantKeyWithin(t, c, "k1", time.Minute)
 	})
 }
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
+
 	"github.com/seed-22400188/jwks"
 	"github.com/seed-22400188/jwks/internal/testkit"
 	"github.com/seed-22400188/jwks/jwkstest"
@@ -78,6 +80,24 @@ func TestClient_RemembersMissingKeys(t *testing.T) {
 		waiting.Wait()
 		if n := len(env.TakeRequests("")); n != 1 {
 			t.Errorf("%d requests for one key", n)
+		}
+	})
+	testkit.Bubble(t, "and by those who asked for others at the same moment", func(t *testing.T) {
+		env := testkit.NewEnv(t)
+		env.Issuer.SetFault(jwkstest.Delay(time.Second / 10))
+		c := env.NewClient()
+		for range 2 { // then they are remembered
+			var waiting sync.WaitGroup
+			for _, kid := range []string{"a", "b", "c"} {
+				waiting.Go(func() {
+					_, err := c.Key(t.Context(), kid)
+					testkit.WantError(t, err, jwks.ErrTokenInvalid, jwks.ErrKeyNotFound)
+				})
+			}
+			waiting.Wait()
+		}
+		if n := len(env.TakeRequests(testkit.KeySetPath)); n != 1 {
+			t.Errorf("%d requests for three keys", n)
 		}
 	})
 	testkit.Bubble(t, "even if who began that refresh has given up", func(t *testing.T) {
@@ -174,5 +194,52 @@ func TestClient_RemembersMissingKeys(t *testing.T) {
 		if n := len(env.TakeRequests(testkit.KeySetPath)); n != 1 {
 			t.Errorf("for the longest kid %d requests", n)
 		}
+	})
+}
+
+// Keys without a kid stand in for a kid that no key has. When none of them verifies
+// the token, its own key is missing, and that is asked for and remembered as ever.
+func TestMissingKey_BesideStandIns(t *testing.T) {
+	begin := func(t *testing.T) (env *testkit.Env, c *jwks.Client, v *jwks.Verifier, forged func(kid string) string) {
+		env = testkit.NewEnv(t, jwkstest.WithoutKeyIDs())
+		c = env.NewClient()
+		return env, c, testkit.NewSourceVerifier(t, c), func(kid string) string {
+			return testkit.NewSigner(t, "ES256", kid).Token(always(env))
+		}
+	}
+	testkit.Bubble(t, "costs one refresh", func(t *testing.T) {
+		env, c, v, forged := begin(t)
+		testkit.MustReady(t, c)
+		fetchesSince(env)
+		for range 10 {
+			testkit.RefuseOnce(t, v, forged("z"), jwks.ErrTokenInvalid, jwks.ErrKeyNotFound, jwt.ErrTokenSignatureInvalid)
+		}
+		if n := fetchesSince(env); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+	})
+	testkit.Bubble(t, "and none where the set came for it", func(t *testing.T) {
+		env, _, v, forged := begin(t)
+		for range 10 {
+			testkit.RefuseOnce(t, v, forged("z"), jwks.ErrTokenInvalid, jwks.ErrKeyNotFound, jwt.ErrTokenSignatureInvalid)
+		}
+		if n := fetchesSince(env); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+	})
+	testkit.Bubble(t, "is undecided while nobody can be asked", func(t *testing.T) {
+		env, c, v, forged := begin(t)
+		testkit.MustReady(t, c)
+		env.Issuer.SetFault(jwkstest.Status(404))
+		_, err := c.Refresh(t.Context())
+		testkit.WantError(t, err, jwks.ErrUnavailable)
+		testkit.RefuseOnce(t, v, forged("z"), jwks.ErrUnavailable, jwks.ErrKeyNotFound)
+		testkit.RefuseOnce(t, v, testkit.NewSigner(t, "ES256", "").Sign(`{"alg":"ES256"}`, always(env)), jwks.ErrTokenInvalid, jwt.ErrTokenSignatureInvalid)
+	})
+	testkit.Bubble(t, "is asked for in a refresh, and undecided when that fails", func(t *testing.T) {
+		env, c, v, forged := begin(t)
+		testkit.MustReady(t, c)
+		env.Issuer.SetFault(jwkstest.Status(404))
+		testkit.RefuseOnce(t, v, forged("z"), jwks.ErrUnavailable)
 	})
 }
