@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/seed-22400188/jwks/internal/binding"
 	"github.com/seed-22400188/jwks/internal/fault"
+	"github.com/seed-22400188/jwks/internal/jwk"
+	"github.com/seed-22400188/jwks/internal/jws"
 )
 
 func TestReasons_MatchTheirClass(t *testing.T) {
@@ -123,5 +127,68 @@ func TestVerdict_Texts(t *testing.T) {
 	}
 	if text := naming(Header{}); text != "key" {
 		t.Errorf("no name: %q", text)
+	}
+}
+
+// Of several issuers' keys those are left out whose issuer's policy does not allow
+// the algorithm, or is not known; that it is not known goes first.
+func TestPolicies_Permitted(t *testing.T) {
+	const yes, no, no2, down, down2 = "https://yes.example", "https://no.example", "https://no2.example", "https://down.example", "https://down2.example"
+	token := opened(t, newEdSigner(t, "k1", nil).token("{}"))
+	var asked []string
+	v := verifierOf(t, &fakeSource{}, ForIssuerFunc(func(_ context.Context, issuer string) ([]VerifierOption, error) {
+		asked = append(asked, issuer)
+		switch issuer {
+		case yes:
+			return nil, nil
+		case no, no2:
+			return []VerifierOption{WithAlgorithms("ES256")}, nil
+		}
+		return nil, errors.New("down")
+	}))
+	key := func(issuer string, a jws.Algorithm) *Key {
+		return &Key{parsed: new(jwk.Key), allows: jws.Set(0).With(a), binding: binding.New(issuer, nil)}
+	}
+	keyOf := func(issuer string) *Key { return key(issuer, jws.EdDSA) }
+	for _, test := range []struct {
+		name   string
+		keys   []*Key
+		left   string // their places
+		asked  string
+		reason error
+		about  string
+	}{
+		{"all", []*Key{keyOf(yes), keyOf(yes)}, "01", "[" + yes + " " + yes + "]", nil, ""},
+		{"what cannot verify it anyway is not judged", []*Key{nil, key(down, jws.ES256), {}, keyOf(yes)}, "0123", "[" + yes + "]", nil, ""},
+		{"without those that must not", []*Key{keyOf(no), keyOf(yes), keyOf(no)}, "1", "[" + no + " " + yes + " " + no + "]", ErrAlgorithmNotAllowed, no},
+		{"the first that must not is told", []*Key{keyOf(no), keyOf(no2)}, "", "[" + no + " " + no2 + "]", ErrAlgorithmNotAllowed, no},
+		{"what is not known is told before", []*Key{keyOf(down), keyOf(no), keyOf(yes)}, "2", "[" + down + " " + no + " " + yes + "]", ErrUnavailable, down},
+		{"and after", []*Key{keyOf(no), keyOf(yes), keyOf(down)}, "1", "[" + no + " " + yes + " " + down + "]", ErrUnavailable, down},
+		{"the last that is not known", []*Key{keyOf(down2), keyOf(down)}, "", "[" + down2 + " " + down + "]", ErrUnavailable, down},
+	} {
+		asked = nil
+		left, err := v.policies.permitted(t.Context(), token, test.keys, unverifiedIssuer{})
+		places := ""
+		for _, k := range left {
+			places += fmt.Sprint(slices.Index(test.keys, k))
+		}
+		if places != test.left || fmt.Sprint(asked) != test.asked {
+			t.Errorf("%s: left %q, asked %v", test.name, places, asked)
+		}
+		if !errors.Is(err, test.reason) || err != nil && !strings.Contains(err.Error(), test.about) {
+			t.Errorf("%s: %v, want %v about %s", test.name, err, test.reason, test.about)
+		}
+	}
+	one := []*Key{keyOf(yes)}
+	permitted := func(p *policies) {
+		if left, err := p.permitted(t.Context(), token, one, unverifiedIssuer{}); len(left) != 1 || err != nil {
+			t.Errorf("%v, %v", left, err)
+		}
+	}
+	permitted(nil) // every key may
+	permitted(verifierOf(t, &fakeSource{}).policies)
+	v.policies.atRun.ttl = time.Hour
+	if n := testing.AllocsPerRun(100, func() { permitted(v.policies) }); n != 0 {
+		t.Errorf("where all are permitted, %v allocations", n)
 	}
 }

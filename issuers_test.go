@@ -23,9 +23,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/seed-22400188/jwks/internal/binding"
-	"github.com/seed-22400188/jwks/internal/jwk"
-	"github.com/seed-22400188/jwks/internal/jws"
 	"github.com/seed-22400188/jwks/internal/publicnet"
 	"github.com/seed-22400188/jwks/internal/tenants"
 )
@@ -295,67 +292,53 @@ func TestIssuers_VerifiedWhileItLeft(t *testing.T) {
 	})
 }
 
-// Of several issuers' keys those are left out whose issuer's policy does not allow
-// the algorithm, or is not known; that it is not known goes first.
-func TestPolicies_Permitted(t *testing.T) {
-	const yes, no, no2, down, down2 = "https://yes.example", "https://no.example", "https://no2.example", "https://down.example", "https://down2.example"
-	token := opened(t, newEdSigner(t, "k1", nil).token("{}"))
-	var asked []string
-	v := verifierOf(t, &fakeSource{}, ForIssuerFunc(func(_ context.Context, issuer string) ([]VerifierOption, error) {
-		asked = append(asked, issuer)
-		switch issuer {
-		case yes:
-			return nil, nil
-		case no, no2:
-			return []VerifierOption{WithAlgorithms("ES256")}, nil
+// Calls under way, calls that outlived their time and callers who wait are counted,
+// and nothing of that stays.
+func TestIssuers_CountsCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		takes := 20 * time.Second
+		s, err := NewIssuers(TrustIssuerFunc(func(context.Context, string) ([]ClientOption, error) { time.Sleep(takes); return nil, nil }))
+		if err != nil {
+			t.Fatal(err)
 		}
-		return nil, errors.New("down")
-	}))
-	key := func(issuer string, a jws.Algorithm) *Key {
-		return &Key{parsed: new(jwk.Key), allows: jws.Set(0).With(a), binding: binding.New(issuer, nil)}
-	}
-	keyOf := func(issuer string) *Key { return key(issuer, jws.EdDSA) }
-	for _, test := range []struct {
-		name   string
-		keys   []*Key
-		left   string // their places
-		asked  string
-		reason error
-		about  string
-	}{
-		{"all", []*Key{keyOf(yes), keyOf(yes)}, "01", "[" + yes + " " + yes + "]", nil, ""},
-		{"what cannot verify it anyway is not judged", []*Key{nil, key(down, jws.ES256), {}, keyOf(yes)}, "0123", "[" + yes + "]", nil, ""},
-		{"without those that must not", []*Key{keyOf(no), keyOf(yes), keyOf(no)}, "1", "[" + no + " " + yes + " " + no + "]", ErrAlgorithmNotAllowed, no},
-		{"the first that must not is told", []*Key{keyOf(no), keyOf(no2)}, "", "[" + no + " " + no2 + "]", ErrAlgorithmNotAllowed, no},
-		{"what is not known is told before", []*Key{keyOf(down), keyOf(no), keyOf(yes)}, "2", "[" + down + " " + no + " " + yes + "]", ErrUnavailable, down},
-		{"and after", []*Key{keyOf(no), keyOf(yes), keyOf(down)}, "1", "[" + no + " " + yes + " " + down + "]", ErrUnavailable, down},
-		{"the last that is not known", []*Key{keyOf(down2), keyOf(down)}, "", "[" + down2 + " " + down + "]", ErrUnavailable, down},
-	} {
-		asked = nil
-		left, err := v.policies.permitted(t.Context(), token, test.keys, unverifiedIssuer{})
-		places := ""
-		for _, k := range left {
-			places += fmt.Sprint(slices.Index(test.keys, k))
+		defer s.Close()
+		const issuer = "https://a.example"
+		want := func(when string, asking, newcomers, waiting, overdue int) {
+			t.Helper()
+			synctest.Wait()
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			waits := 0
+			if q := s.asking[issuer]; q != nil {
+				waits = q.waiting
+			}
+			if len(s.asking) != asking || s.askingNew != newcomers || waits != waiting || s.overdue != overdue {
+				t.Errorf("%s: %d calls, %d of them about new issuers, %d wait, %d overdue", when, len(s.asking), s.askingNew, waits, s.overdue)
+			}
 		}
-		if places != test.left || fmt.Sprint(asked) != test.asked {
-			t.Errorf("%s: left %q, asked %v", test.name, places, asked)
+		find := func(d time.Duration) {
+			ctx, cancel := context.WithTimeout(t.Context(), d)
+			defer cancel()
+			_, _ = s.findTenant(ctx, issuer, true)
 		}
-		if !errors.Is(err, test.reason) || err != nil && !strings.Contains(err.Error(), test.about) {
-			t.Errorf("%s: %v, want %v about %s", test.name, err, test.reason, test.about)
-		}
-	}
-	one := []*Key{keyOf(yes)}
-	permitted := func(p *policies) {
-		if left, err := p.permitted(t.Context(), token, one, unverifiedIssuer{}); len(left) != 1 || err != nil {
-			t.Errorf("%v, %v", left, err)
-		}
-	}
-	permitted(nil) // every key may
-	permitted(verifierOf(t, &fakeSource{}).policies)
-	v.policies.atRun.ttl = time.Hour
-	if n := testing.AllocsPerRun(100, func() { permitted(v.policies) }); n != 0 {
-		t.Errorf("where all are permitted, %v allocations", n)
-	}
+		go find(time.Second)
+		go find(time.Minute)
+		want("at first", 1, 1, 2, 0)
+		time.Sleep(2 * time.Second)
+		want("when one has given up", 1, 1, 1, 0)
+		time.Sleep(14 * time.Second)
+		want("when the call has taken too long", 0, 0, 0, 1)
+		time.Sleep(5 * time.Second)
+		want("when it has returned", 0, 0, 0, 0)
+		takes = time.Second
+		find(time.Minute)
+		want("when it was accepted", 0, 0, 0, 0)
+		time.Sleep(defaultDecisionTTL * 9 / 10)
+		find(0) // answered at once
+		want("while the decision is renewed", 1, 0, 0, 0)
+		time.Sleep(2 * time.Second)
+		want("afterwards", 0, 0, 0, 0)
+	})
 }
 
 type brokenTransport struct{}

@@ -64,6 +64,14 @@ func TestCache_Retirement(t *testing.T) {
 		c.leave()
 		wantClosed(t, c)
 	})
+	t.Run("whatever they were", func(t *testing.T) {
+		c := staticCache(t)
+		_, _, _ = c.find(t.Context(), &wanted{any: true})
+		_, _ = c.recheck(t.Context(), Header{}, nil, 0)
+		_, _ = c.refresh(t.Context())
+		c.retire()
+		wantClosed(t, c)
+	})
 	t.Run("revived, it goes on after the last of them", func(t *testing.T) {
 		c := staticCache(t)
 		c.enter()
