@@ -109,6 +109,11 @@ func TestCache_Retirement(t *testing.T) {
 			for name, ask := range map[string]func(*cache) bool{"closing": (*cache).closing, "hasClosed": (*cache).hasClosed} {
 				c := staticCache(t)
 				c.calls.Store(closedForCalls)
+				for range 3 {
+					if c.enter() {
+						t.Errorf("%s: it takes a call", name)
+					}
+				}
 				answer := make(chan bool, 1)
 				go func() { answer <- ask(c) }()
 				if synctest.Wait(); len(answer) > 0 {
