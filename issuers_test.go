@@ -341,6 +341,45 @@ func TestIssuers_CountsCalls(t *testing.T) {
 	})
 }
 
+// Forget leaves nothing of an issuer, and everything of the others.
+func TestIssuers_ForgetsOne(t *testing.T) {
+	asked := 0
+	s := manyIssuers(t, &asked)
+	const forgotten, other = "https://a.example", "https://b.example"
+	now := s.clock.now()
+	for _, issuer := range []string{forgotten, other} {
+		s.refusals.Add(issuer, ErrIssuerNotTrusted, now, time.Hour)
+		s.roster.Depart(issuer, tenants.Departure{RetryAt: now.Add(time.Hour)})
+		s.leftovers.Add(issuer, new(leftover))
+		s.asking[issuer] = new(question)
+	}
+	s.Forget(forgotten)
+	for issuer, stays := range map[string]bool{forgotten: false, other: true} {
+		before, _, _ := s.roster.MayCome(issuer, now)
+		for what, is := range map[string]bool{
+			"refusal":        s.refusals.Get(issuer, now) != nil,
+			"departure":      before != nil,
+			"leftover":       s.leftovers.Contains(issuer),
+			"call under way": s.asking[issuer] != nil,
+		} {
+			if is != stays {
+				t.Errorf("%s: %s: %t", issuer, what, is)
+			}
+		}
+	}
+	first, err := s.findTenant(t.Context(), "https://c.example", false)
+	if s.Forget("https://c.example"); err != nil || s.isKnown("https://c.example") || !first.client.cache.hasClosed() {
+		t.Errorf("one that was trusted: %v", err)
+	}
+	listed, err := NewIssuers(TrustIssuers(other))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if listed.Forget(other); listed.findListed(other) == nil {
+		t.Error("a listed issuer was forgotten")
+	}
+}
+
 type brokenTransport struct{}
 
 func (brokenTransport) RoundTrip(*http.Request) (*http.Response, error) {

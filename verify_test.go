@@ -425,3 +425,17 @@ func TestSameKey_AmongCandidates(t *testing.T) {
 		}
 	}
 }
+
+// A report reads its token after the verdict, so that no later token may get the
+// buffer; nor is a large one kept for small tokens.
+func TestVerify_BuffersThatAreNotKept(t *testing.T) {
+	s := newEdSigner(t, "k1", nil)
+	v := verifierOf(t, &fakeSource{keys: []*Key{s.key}}, WithoutIssuerCheck(), WithMaxTokenSize(1<<20))
+	if r := v.Explain(t.Context(), s.token(boundPayload)); r.Err != nil || v.buffers.Get() != nil {
+		t.Errorf("%v, or a report's buffer is kept", r.Err)
+	}
+	large := `{"iss":"https://issuer.example","x":"` + strings.Repeat("x", 2*maxPooledBuffer) + `"}`
+	if _, err := v.Verify(t.Context(), s.token(large)); err != nil || v.buffers.Get() != nil {
+		t.Errorf("%v, or a large buffer is kept", err)
+	}
+}
