@@ -336,6 +336,9 @@ func TestIssuers_CountsCalls(t *testing.T) {
 		time.Sleep(defaultDecisionTTL * 9 / 10)
 		find(0) // answered at once
 		want("while the decision is renewed", 1, 0, 0, 0)
+		if c, _, _ := s.roster.Find(issuer); c.mustAsk(s.clock) {
+			t.Error("lookups take the lock while the decision is renewed")
+		}
 		time.Sleep(2 * time.Second)
 		want("afterwards", 0, 0, 0, 0)
 	})
