@@ -289,6 +289,12 @@ func TestIssuers_VerifiedWhileItLeft(t *testing.T) {
 		if before, _, _ := s.roster.MayCome(a.name, s.clock.now()); before == nil || !before.Settled {
 			t.Errorf("it left %+v", before)
 		}
+		synctest.Wait()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.retiring) != 0 {
+			t.Error("its client, which has closed with nothing to keep, is remembered")
+		}
 	})
 }
 
