@@ -26,13 +26,10 @@ func numericDate(v strictjson.Value) (time.Time, bool) {
 	if v.Kind() != strictjson.Number || raw[0] == '-' {
 		return time.Time{}, false
 	}
-	var seconds, nanos int64
-	var ok bool
-	if isDigits(raw) { // nearly all tokens have nothing else
-		seconds, ok = wholeSeconds(raw)
-	} else {
-		seconds, nanos, ok = decimalSeconds(raw)
+	if seconds, ok := wholeSeconds(raw); ok { // nearly all tokens have nothing else
+		return time.Unix(seconds, 0).UTC(), true
 	}
+	seconds, nanos, ok := decimalSeconds(raw)
 	if !ok {
 		return time.Time{}, false
 	}
@@ -62,10 +59,14 @@ func isDigits(s string) bool {
 	return true
 }
 
-// wholeSeconds reads digits.
+// wholeSeconds reads digits and nothing else.
 func wholeSeconds(raw string) (seconds int64, ok bool) {
 	for i := 0; i < len(raw) && seconds <= maxNumericDate; i++ {
-		seconds = seconds*10 + int64(raw[i]-'0')
+		digit := raw[i] - '0'
+		if digit > 9 {
+			return 0, false
+		}
+		seconds = seconds*10 + int64(digit)
 	}
 	return seconds, seconds <= maxNumericDate
 }
