@@ -144,3 +144,37 @@ func TestRun_List(t *testing.T) {
 		t.Errorf("%v, %v\n%s", ok, err, out.String())
 	}
 }
+
+// TestSurvivors_Exist: the accepted survivors are changes to the code as it is.
+func TestSurvivors_Exist(t *testing.T) {
+	o := options{root: filepath.Join("..", ".."), accepted: "internal/mutants/survivors.txt"}
+	files, err := filesOf(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []*mutant
+	for _, file := range files {
+		source, err := os.ReadFile(filepath.Join(o.root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := mutantsOf(file, source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, found...)
+	}
+	known, err := acceptedOf(o)
+	if err != nil || len(known) == 0 {
+		t.Fatalf("%d entries, %v", len(known), err)
+	}
+	for _, key := range staleOf(files, all, known) {
+		t.Errorf("no such change any more:\n%s", key)
+	}
+	for key := range known {
+		if file, _, _ := strings.Cut(key, "\n"); !slices.Contains(files, file) {
+			t.Errorf("%s is not among the files that are changed", file)
+		}
+	}
+	t.Logf("%d changes, %d of them accepted", len(all), len(known))
+}
