@@ -136,6 +136,13 @@ func TestVerify_LooksAgain(t *testing.T) {
 			t.Errorf("%v after %d rechecks", err, source.rechecks)
 		}
 	})
+	t.Run("a report names what was found then", func(t *testing.T) {
+		w := new(witness)
+		_, err := verifierOf(t, &fakeSource{keys: []*Key{old.key}, others: []*Key{current.key}}).judge(t.Context(), token, w)
+		if err != nil || len(w.keys) != 2 || w.key != current.key {
+			t.Errorf("%v, %v", err, w.keys)
+		}
+	})
 	t.Run("not for claims", func(t *testing.T) {
 		source := &fakeSource{keys: []*Key{foreign.key}}
 		_, err := verifierOf(t, source).Verify(context.Background(), foreign.token(boundPayload))
@@ -371,17 +378,19 @@ func TestVerify_AnswersThatChange(t *testing.T) {
 		}))
 	}
 	t.Run("the algorithms of the last answer decide", func(t *testing.T) {
-		for _, last := range []string{"EdDSA", "ES256"} {
+		for last, want := range map[string]error{"EdDSA": nil, "ES256": ErrAlgorithmNotAllowed, "": ErrUnavailable} {
 			answer["https://issuer.example"] = []VerifierOption{WithAlgorithms("EdDSA")}
 			k := readAgain(a.key, 1)
 			v := verifier(k)
 			k.acceleration = &acceleration{by: forgetful(func() {
-				answer["https://issuer.example"] = []VerifierOption{WithAlgorithms(last)}
+				if answer["https://issuer.example"] = []VerifierOption{WithAlgorithms(last)}; last == "" {
+					delete(answer, "https://issuer.example")
+				}
 				v.policies.atRun.known.Purge()
 			})}
 			_, err := v.Verify(t.Context(), a.token(boundPayload))
-			if (err == nil) != (last == "EdDSA") || err != nil && !errors.Is(err, ErrAlgorithmNotAllowed) {
-				t.Errorf("%s: %v", last, err)
+			if !errors.Is(err, want) {
+				t.Errorf("%q: %v, want %v", last, err, want)
 			}
 		}
 	})
